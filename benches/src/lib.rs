@@ -1,0 +1,1 @@
+//! Seeded generators of the trees that the benches measure.

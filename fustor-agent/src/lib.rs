@@ -1,0 +1,1 @@
+//! The agent library: scanner, watcher and doctor.

@@ -1,0 +1,2 @@
+//! The `fustor-agent` command.
+fn main() {}

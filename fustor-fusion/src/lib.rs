@@ -1,0 +1,1 @@
+//! The fusion library: the host of views and its HTTP interface.

@@ -1,0 +1,2 @@
+//! The `fustor-fusion` command.
+fn main() {}
