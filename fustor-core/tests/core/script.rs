@@ -7,7 +7,8 @@
 //! 10 atomic /d/f file 100 mtime=5 inode=7                       also: scan, partial
 //! 11 delete /d/f
 //! 12 rename /a /b dir inode=7
-//! 13 list /d complete [inode=3]: f file 100, sub dir            or: rows
+//! 13 list /d complete [inode=3]: f file 100, sub dir            or: rows; `f*20 file` is f0000 to f0019
+//! 13 calibrate 0.5                                              ten changes on a storage 0.5 s behind
 //! 14 gap /d overflow
 //! 15 cycle begin        15 uncovered /d failing        15 covered /d        15 root-lost
 //! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d
@@ -74,12 +75,15 @@ impl Reader {
             stamp => {
                 let stamp = time(stamp)?;
                 self.now = self.now.max(Stamp(stamp));
-                let event = event(BootTime(stamp), rest)?;
+                let events = match rest.strip_prefix("calibrate ") {
+                    Some(lag) => samples(stamp, lag)?,
+                    None => vec![event(BootTime(stamp), rest)?],
+                };
                 if let Some(batch) = &mut self.open {
-                    batch.events.push(event);
+                    batch.events.extend(events);
                     return Ok(None);
                 }
-                Command::Batch(Batch { events: vec![event], ..self.envelope.clone() })
+                Command::Batch(Batch { events, ..self.envelope.clone() })
             }
         };
         Ok(Some((self.now, command)))
@@ -114,6 +118,19 @@ fn attach(words: &str, storage: StorageId) -> Result<Command, String> {
         }
     }
     Ok(Command::Attach { storage, root, writers_watched })
+}
+
+/// Ten fresh changes on a storage whose clock is `lag` seconds behind.
+fn samples(stamp: i64, lag: &str) -> Result<Vec<Event>, String> {
+    let ctime = stamp - span(lag)?;
+    let sample = |i: i64| {
+        let path = path(&format!("/c{i}-{lag}"))?;
+        let mut facts = facts("file", inode_of(&path))?;
+        facts.ctime = StorageTime(ctime + i);
+        let stamp = BootTime(stamp + i);
+        Ok(Event::Upsert { path, stamp, tier: Tier::Atomic, facts })
+    };
+    (0..10).map(sample).collect()
 }
 
 fn event(stamp: BootTime, text: &str) -> Result<Event, String> {
@@ -166,7 +183,15 @@ fn listing(stamp: BootTime, dir: &str, rest: &str) -> Result<Listing, String> {
     let mut rows = Vec::new();
     for text in body.split(',').map(str::trim).filter(|text| !text.is_empty()) {
         let (name, rest) = text.split_once(' ').ok_or(format!("a row without a kind: {text:?}"))?;
-        rows.push((name.as_bytes().to_vec(), facts(rest, inode_of(&dir.join(name.as_bytes())))?));
+        let (name, count) = name.split_once('*').unwrap_or((name, ""));
+        let names = match count {
+            "" => vec![name.to_owned()],
+            count => (0..number(count)?).map(|i: u32| format!("{name}{i:04}")).collect(),
+        };
+        for name in names {
+            let inode = inode_of(&dir.join(name.as_bytes()));
+            rows.push((name.into_bytes(), facts(rest, inode)?));
+        }
     }
     rows.sort();
     let facts = facts(&format!("dir {own}"), inode_of(&dir))?;

@@ -1,0 +1,123 @@
+//! Reads cases and runs them: `case ID`, `why …`, then lines of `given`, `when`, `then` and `and`.
+
+use fustor_core::{Applied, Mono, Now, View, ViewConfig};
+
+use super::expect;
+use crate::script::{Reader, number, span};
+
+/// One behaviour.
+pub(super) struct Case<'a> {
+    pub(super) id: &'a str,
+    why: &'a str,
+    lines: Vec<(usize, &'a str)>,
+}
+
+/// What a case has done so far.
+pub(super) struct Stage {
+    pub(super) view: View,
+    pub(super) last: Applied,
+    pub(super) now: Now,
+}
+
+/// The cases of a file.
+pub(super) fn cases(text: &str) -> Vec<Case<'_>> {
+    let mut cases: Vec<Case<'_>> = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(id) = line.strip_prefix("case ") {
+            cases.push(Case { id, why: "", lines: Vec::new() });
+            continue;
+        }
+        let case = cases.last_mut().unwrap_or_else(|| panic!("line {}: no case yet", n + 1));
+        match line.strip_prefix("why ") {
+            Some(why) => case.why = why,
+            None => case.lines.push((n + 1, line)),
+        }
+    }
+    cases
+}
+
+/// Runs a case; the error says which line found what.
+pub(super) fn check(case: &Case<'_>) -> Result<(), String> {
+    let fail = |line: usize, text: String| format!("{} (line {line}, {}): {text}", case.id, case.why);
+    if case.why.is_empty() {
+        return Err(fail(0, "a case says why".to_owned()));
+    }
+    let (config, lines) = split_config(case).map_err(|text| fail(0, text))?;
+    let (mut reader, mut mode, mut expected) = (Reader::new(), "", 0);
+    let mut stage = stage(config);
+    for (n, line) in lines {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        mode = if word == "and" { mode } else { word };
+        stage.now.wall = stage.now.wall.max(reader.now());
+        let done = match mode {
+            "given" | "when" => command(&mut stage, &mut reader, rest),
+            "then" => {
+                expected += 1;
+                expect::expect(&stage, rest)
+            }
+            _ => Err(format!("neither given, when, then nor and: {line:?}")),
+        };
+        done.map_err(|text| fail(*n, format!("{rest:?}: {text}")))?;
+    }
+    if expected == 0 {
+        return Err(fail(0, "a case expects something".to_owned()));
+    }
+    Ok(())
+}
+
+type Lines<'a, 'b> = &'b [(usize, &'a str)];
+
+fn split_config<'a, 'b>(case: &'b Case<'a>) -> Result<(ViewConfig, Lines<'a, 'b>), String> {
+    match case.lines.split_first() {
+        Some(((_, line), rest)) if line.starts_with("config ") => Ok((config(line)?, rest)),
+        Some(_) | None => Ok((ViewConfig::default(), &case.lines)),
+    }
+}
+
+fn config(line: &str) -> Result<ViewConfig, String> {
+    let mut config = ViewConfig::default();
+    for word in line.split_whitespace().skip(1) {
+        match word.split_once('=').ok_or(format!("no value in {word:?}"))? {
+            ("ttl", value) => config.tombstone_ttl_ns = span(value)?,
+            ("hot", value) => config.hot_threshold_ns = span(value)?,
+            ("suspects", value) => config.max_suspects = number(value)?,
+            ("tombstones", value) => config.max_tombstones = number(value)?,
+            ("deletions", value) => config.max_blind_deletions = number(value)?,
+            ("nodes", value) => config.max_nodes = number(value)?,
+            (other, _) => return Err(format!("no such setting: {other:?}")),
+        }
+    }
+    Ok(config)
+}
+
+fn stage(config: ViewConfig) -> Stage {
+    let now = Now { mono: Mono(0), wall: Reader::new().now() };
+    Stage { view: View::new(config, 1), last: Applied::default(), now }
+}
+
+fn command(stage: &mut Stage, reader: &mut Reader, line: &str) -> Result<(), String> {
+    if let Some((wall, command)) = reader.line(line)? {
+        stage.now.wall = stage.now.wall.max(wall);
+        stage.last = stage.view.apply(stage.now, command);
+        stage.view.check().map_err(|error| format!("check: {error:?}"))?;
+        crate::observe::recount(&stage.view.snapshot())?;
+    } else {
+        stage.now.wall = stage.now.wall.max(reader.now());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_case_fails_when_it_should() {
+    let run = |text: &str| check(&cases(text)[0]).map_err(|error| error.lines().count());
+    assert_eq!(run("case Z\nwhy x\nwhen 1 atomic /f file 7\nthen /f file size=7\n"), Ok(()));
+    assert_eq!(run("case Z\nwhy x\nwhen 1 atomic /f file 7\nthen /f file size=8\n"), Err(1));
+    assert_eq!(run("case Z\nwhy x\nwhen 1 atomic /f file 7\nthen /f absent\n"), Err(1));
+    assert_eq!(run("case Z\nwhy x\nwhen 1 atomic /f file 7\n"), Err(1));
+    assert_eq!(run("case Z\nwhen 1 atomic /f file 7\nthen /f file\n"), Err(1));
+    assert_eq!(run("case Z\nwhy x\nwhen 1 atomic /f file 7\nthen /f lively\n"), Err(1));
+}
