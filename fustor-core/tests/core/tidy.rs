@@ -23,8 +23,20 @@ const ROOMS: &[&[&str]] = &[
 const SOURCE_USES: usize = 2;
 /// What would make the core read a clock, a file, a socket, the environment, or an unseeded hash.
 const IMPURE: &[&str] = &[
-    "std::fs", "std::net", "std::env", "std::thread", "std::process", "Instant", "SystemTime", "tokio", "unsafe",
-    "println", "eprintln", "HashMap", "HashSet", "RandomState",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "Instant",
+    "SystemTime",
+    "tokio",
+    "unsafe",
+    "println",
+    "eprintln",
+    "HashMap",
+    "HashSet",
+    "RandomState",
 ];
 /// Maps with a fixed seed, which are allowed.
 const SEEDED: &[&str] = &["FxHashMap", "FxHashSet", "im::HashMap", "im::HashSet"];
@@ -107,7 +119,9 @@ fn literal_end(bytes: &[u8], at: usize) -> usize {
     match (rest, raw) {
         ([b'/', b'/', ..], _) => find(b"\n", 0).saturating_sub(1).max(at + 2),
         ([b'/', b'*', ..], _) => find(b"*/", 2),
-        (_, Some(hashes)) if rest.get(1 + hashes) == Some(&b'"') && (!word_before || bytes[at - 1] == b'b') => {
+        (_, Some(hashes))
+            if rest.get(1 + hashes) == Some(&b'"') && (!word_before || bytes[at - 1] == b'b') =>
+        {
             let close = [&b"\""[..], &vec![b'#'; hashes]].concat();
             find(&close, 2 + hashes)
         }
@@ -136,7 +150,9 @@ fn shipped(text: &str) -> String {
         let body = &rest[at..];
         let (brace, semicolon) = (body.find('{'), body.find(';'));
         let end = match (brace, semicolon) {
-            (Some(brace), semicolon) if semicolon.is_none_or(|at| brace < at) => block_end(body, brace),
+            (Some(brace), semicolon) if semicolon.is_none_or(|at| brace < at) => {
+                block_end(body, brace)
+            }
             (_, Some(semicolon)) => semicolon + 1,
             (_, None) => body.len(),
         };
@@ -243,7 +259,8 @@ fn too_long(text: &str) -> Vec<String> {
     }
     let code = code(text);
     for (at, _) in code.match_indices("fn ") {
-        let starts_word = code[..at].chars().next_back().is_none_or(|c| !(c.is_alphanumeric() || c == '_'));
+        let starts_word =
+            code[..at].chars().next_back().is_none_or(|c| !(c.is_alphanumeric() || c == '_'));
         let head = &code[at..];
         let Some(open) = head.find('{').filter(|_| starts_word) else { continue };
         if head[..open].contains(';') && !head[..open].contains("; ") {
@@ -265,7 +282,8 @@ fn first_line(text: &str) -> Vec<String> {
 
 /// Paths that exist on one machine only. The word list is put together so that it does not find itself.
 fn machine_paths(text: &str) -> Vec<String> {
-    let banned = [["/ho", "me/"], ["/wo", "rk/"], ["/Us", "ers/"], ["/ro", "ot/"]].map(|p| p.concat());
+    let banned =
+        [["/ho", "me/"], ["/wo", "rk/"], ["/Us", "ers/"], ["/ro", "ot/"]].map(|p| p.concat());
     let lines = text.lines().filter(|line| banned.iter().any(|path| line.contains(path.as_str())));
     lines.map(|line| format!("a path of one machine: {}", line.trim())).collect()
 }
@@ -274,7 +292,8 @@ fn machine_paths(text: &str) -> Vec<String> {
 fn sleeps(text: &str, in_tests: bool) -> Vec<String> {
     let all = code(text);
     let shipped = if in_tests { String::new() } else { shipped(text) };
-    let count = |code: &str| code.matches("thread::sleep").count() + code.matches("time::sleep").count();
+    let count =
+        |code: &str| code.matches("thread::sleep").count() + code.matches("time::sleep").count();
     let sleeps = count(&all) - count(&shipped);
     if sleeps > 0 { vec![format!("{sleeps} sleeps in tests")] } else { Vec::new() }
 }

@@ -1,8 +1,10 @@
 //! Reads cases and runs them: `case ID`, `why …`, then lines of `given`, `when`, `then` and `and`.
 
-use fustor_core::{Applied, Mono, Now, View, ViewConfig};
+use fustor_core::{Applied, Command, Event, Mono, Now, View, ViewConfig};
 
 use super::expect;
+use crate::model::Reference;
+use crate::observe::entries;
 use crate::script::{Reader, number, span};
 
 /// One behaviour.
@@ -17,6 +19,9 @@ pub(super) struct Stage {
     pub(super) view: View,
     pub(super) last: Applied,
     pub(super) now: Now,
+    /// The definition of the tree, told the same, as long as it covers what the case does.
+    reference: Option<Reference>,
+    ttl_ns: i64,
 }
 
 /// The cases of a file.
@@ -42,7 +47,8 @@ pub(super) fn cases(text: &str) -> Vec<Case<'_>> {
 
 /// Runs a case; the error says which line found what.
 pub(super) fn check(case: &Case<'_>) -> Result<(), String> {
-    let fail = |line: usize, text: String| format!("{} (line {line}, {}): {text}", case.id, case.why);
+    let fail =
+        |line: usize, text: String| format!("{} (line {line}, {}): {text}", case.id, case.why);
     if case.why.is_empty() {
         return Err(fail(0, "a case says why".to_owned()));
     }
@@ -96,19 +102,60 @@ fn config(line: &str) -> Result<ViewConfig, String> {
 
 fn stage(config: ViewConfig) -> Stage {
     let now = Now { mono: Mono(0), wall: Reader::new().now() };
-    Stage { view: View::new(config, 1), last: Applied::default(), now }
+    let unlimited = config.max_nodes == 0 && config.max_tombstones > 10;
+    let ttl_ns = config.tombstone_ttl_ns;
+    let reference = unlimited.then(|| Reference::new(now.wall.minus(ttl_ns)));
+    Stage { view: View::new(config, 1), last: Applied::default(), now, reference, ttl_ns }
 }
 
 fn command(stage: &mut Stage, reader: &mut Reader, line: &str) -> Result<(), String> {
     if let Some((wall, command)) = reader.line(line)? {
         stage.now.wall = stage.now.wall.max(wall);
+        tell_reference(stage, &command);
         stage.last = stage.view.apply(stage.now, command);
         stage.view.check().map_err(|error| format!("check: {error:?}"))?;
-        crate::observe::recount(&stage.view.snapshot())?;
+        let snapshot = stage.view.snapshot();
+        crate::observe::recount(&snapshot)?;
+        if let Some(defined) = stage.reference.as_ref().map(Reference::tree) {
+            let seen = entries(&snapshot);
+            if seen != defined {
+                return Err(format!("the definition gives {defined:?}, the view {seen:?}"));
+            }
+        }
     } else {
         stage.now.wall = stage.now.wall.max(reader.now());
     }
     Ok(())
+}
+
+/// The definition knows no renames, no guard and no change of the root.
+fn tell_reference(stage: &mut Stage, command: &Command) {
+    let Some(mut reference) = stage.reference.take() else { return };
+    let covered = match command {
+        Command::Batch(batch) => {
+            let guarded = batch.events.len() == 1 && stage.view_is_large();
+            !guarded && !batch.events.iter().any(|event| matches!(event, Event::Rename { .. }))
+        }
+        Command::Tick => true,
+        Command::Reset
+        | Command::Attach { .. }
+        | Command::Detach { .. }
+        | Command::AcceptRemovals { .. } => false,
+    };
+    if covered {
+        reference.judge_after(stage.now.wall.minus(stage.ttl_ns));
+        if let Command::Batch(batch) = command {
+            reference.admit(batch);
+        }
+        stage.reference = Some(reference);
+    }
+}
+
+impl Stage {
+    fn view_is_large(&self) -> bool {
+        let snapshot = self.view.snapshot();
+        snapshot.tree().meta(fustor_core::DirId::ROOT).totals.files > 500
+    }
 }
 
 #[test]

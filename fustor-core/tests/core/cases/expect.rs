@@ -17,9 +17,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use fustor_core::{
-    Directive, Kind, Marks, Row, Snapshot, Stamp, TrustState, ViewPath,
-};
+use fustor_core::{Directive, Kind, Marks, Row, Snapshot, Stamp, TrustState, ViewPath};
 
 use super::ask;
 use super::check::Stage;
@@ -34,7 +32,8 @@ pub(super) fn expect(stage: &Stage, text: &str) -> Result<(), String> {
         "tree" => same(tree(&snapshot), list(rest)?),
         "suspects" => same(suspects(&snapshot)?, list(rest)?),
         "deletions" => {
-            let seen: BTreeSet<_> = snapshot.blind_deletions().map(|gone| gone.path.clone()).collect();
+            let seen: BTreeSet<_> =
+                snapshot.blind_deletions().map(|gone| gone.path.clone()).collect();
             same(seen, list(rest)?.into_iter().collect())
         }
         "dropped" => same(snapshot.blind_deletions_dropped(), number(rest)?),

@@ -117,7 +117,8 @@ fn names() -> impl Strategy<Value = &'static str> {
 
 /// Mostly one to three names; now and then the root.
 fn paths() -> impl Strategy<Value = ViewPath> {
-    let depth = prop_oneof![1 => Just(0_usize), 4 => Just(1), 5 => Just(2), 3 => Just(3), 1 => Just(4)];
+    let depth =
+        prop_oneof![1 => Just(0_usize), 4 => Just(1), 5 => Just(2), 3 => Just(3), 1 => Just(4)];
     (depth, prop::collection::vec(names(), 4)).prop_map(|(depth, names)| {
         let join = |path: ViewPath, name: &&str| path.join(name.as_bytes());
         names[..depth].iter().fold(ViewPath::root(), join)
@@ -186,7 +187,9 @@ pub(crate) fn delivery(observations: &[Batch], dice: &mut Dice) -> Vec<Batch> {
         let same = |last: &Batch| Batch { events: Vec::new(), ..last.clone() };
         let envelope = same(&next);
         match batches.last_mut() {
-            Some(last) if same(last) == envelope && dice.chance(70) => last.events.extend(next.events),
+            Some(last) if same(last) == envelope && dice.chance(70) => {
+                last.events.extend(next.events)
+            }
             Some(_) | None => batches.push(next),
         }
     }

@@ -7,6 +7,8 @@ mod paths;
 mod reference;
 mod sets;
 
+pub(crate) use reference::Reference;
+
 /// How many random cases a property tries: `base`, times `FUSTOR_CASES` for a soak.
 pub(crate) fn runs(base: u32) -> proptest::test_runner::Config {
     let factor =

@@ -43,7 +43,8 @@ fn built(events: Vec<Event>) -> Vec<Vec<u8>> {
     let mut view = View::new(ViewConfig::default(), 1);
     let now = Now { mono: Mono(0), wall: Stamp(BASE + SECOND) };
     for event in events {
-        let _ = view.apply(now, Command::Batch(Batch { events: vec![event], ..envelope() }));
+        let applied = view.apply(now, Command::Batch(Batch { events: vec![event], ..envelope() }));
+        assert_eq!(applied.verdicts.refused, 0);
     }
     view.check().expect("the view is sound");
     recount(&view.snapshot()).expect("the totals are right");

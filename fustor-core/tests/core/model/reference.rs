@@ -29,6 +29,11 @@ impl Reference {
         Self { horizon, evidence: Vec::new() }
     }
 
+    /// Moves the horizon; what is in the set stays in it.
+    pub(crate) fn judge_after(&mut self, horizon: Stamp) {
+        self.horizon = horizon;
+    }
+
     /// Adds what a batch observed. Renames are not part of this definition.
     pub(crate) fn admit(&mut self, batch: &Batch) {
         for event in &batch.events {
@@ -159,11 +164,6 @@ impl Reference {
 }
 
 fn with_ancestors(path: &ViewPath) -> Vec<ViewPath> {
-    let mut all = vec![path.clone()];
-    let mut at = path.split();
-    while let Some((parent, _)) = at {
-        at = parent.split();
-        all.push(parent);
-    }
-    all
+    let up = |path: &ViewPath| path.split().map(|(parent, _)| parent);
+    std::iter::successors(Some(path.clone()), up).collect()
 }
