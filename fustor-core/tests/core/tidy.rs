@@ -15,7 +15,7 @@ const ROOMS: &[&[&str]] = &[
     &["entry", "event", "block"],
     &["clock", "tree"],
     &["merge", "session"],
-    &["view"],
+    &["view", "snapshot"],
     &["forest", "query"],
     &["wire"],
 ];
