@@ -8,7 +8,9 @@ mod event;
 mod id;
 mod key;
 mod path;
+pub mod query;
 mod time;
+pub mod wire;
 
 pub use block::{Block, BlockError, CHUNK_ROWS};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
