@@ -1,1 +1,3 @@
 //! The fusion library: the host of views and its HTTP interface.
+
+pub mod host;
