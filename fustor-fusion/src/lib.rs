@@ -1,3 +1,5 @@
 //! The fusion library: the host of views and its HTTP interface.
 
 pub mod host;
+pub mod http;
+pub mod process;

@@ -176,9 +176,10 @@ impl Inbox {
     /// Letters and bytes that wait.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let state = self.lock();
-        state.lanes.iter().fold((0, 0), |(n, bytes), queue| {
-            (n + queue.letters.len(), bytes + queue.bytes)
-        })
+        state
+            .lanes
+            .iter()
+            .fold((0, 0), |(n, bytes), queue| (n + queue.letters.len(), bytes + queue.bytes))
     }
 
     /// Turns away everybody, now and later. What waits is dropped unanswered.
