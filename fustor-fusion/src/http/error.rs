@@ -110,8 +110,9 @@ impl From<FindError> for ApiError {
         match error {
             FindError::NotFound(path) => Self::no_path(&path),
             FindError::NotADirectory(_)
+            | FindError::Depth
             | FindError::Pattern(_)
-            | FindError::Contradiction(_)
+            | FindError::Contradiction(..)
             | FindError::Cursor(_) => Self::BadRequest(error.to_string()),
         }
     }

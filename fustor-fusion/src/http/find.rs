@@ -39,7 +39,7 @@ pub(super) async fn find_entries(mut asked: Asked) -> Result<Response, ApiError>
         return Ok(unchanged);
     }
     if lines {
-        return stream_lines(&asked, args, trust);
+        return stream_lines(&asked, &args, &trust);
     }
     let (snapshot, now) = (Arc::clone(&asked.snapshot), asked.now);
     let late = Instant::now() + asked.view.deadline;
@@ -110,8 +110,8 @@ fn refuse_empty_range<T: PartialOrd>(
     }
 }
 
-fn stream_lines(asked: &Asked, args: FindArgs, trust: Trust) -> Result<Response, ApiError> {
-    let finder = Finder::new(&asked.snapshot, &args)?;
+fn stream_lines(asked: &Asked, args: &FindArgs, trust: &Trust) -> Result<Response, ApiError> {
+    let finder = Finder::new(&asked.snapshot, args)?;
     let limit = asked.params.bytes("limit").map(|_| args.limit.get());
     let lines = Lines {
         finder,
@@ -122,7 +122,7 @@ fn stream_lines(asked: &Asked, args: FindArgs, trust: Trust) -> Result<Response,
     };
     let mut response = Response::new(body(asked.permit()?, |chunks| lines.write(chunks)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    Ok(asked.tagged(response, &trust))
+    Ok(asked.tagged(response, trust))
 }
 
 /// The hits of one question on their way to the client.
@@ -141,9 +141,6 @@ impl Lines {
         let mut left = self.limit;
         loop {
             let progress = self.finder.step(STEP, &mut |path, row| {
-                if left == Some(0) {
-                    return ControlFlow::Break(());
-                }
                 left = left.map(|n| n - 1);
                 entry_line(&mut out, path, row);
                 if out.len() >= CHUNK || left == Some(0) {

@@ -1,14 +1,14 @@
 //! The questions of 0.8: `/tree`, `/search` and `/stats`, with its parameters, bodies and refusals.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use fustor_core::ViewPath;
 use fustor_core::query::{
-    SearchArgs, SearchError, TreeArgs, TreeError, TreeJob, TreeStream, legacy_path, search_while,
-    stats, subtree_stats, tree,
+    SearchArgs, SearchError, SearchStream, TreeArgs, TreeError, TreeJob, TreeStream, legacy_path,
+    search_while, stats, subtree_stats, tree,
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use super::state::first_scan_complete;
 use super::stream::body;
 
 /// A tree of at most so many entries is answered in one piece, without a thread.
-const INLINE_ENTRIES: u64 = 1000;
+const INLINE_ENTRIES: usize = 1000;
 
 pub(super) async fn show_tree(asked: Asked) -> Result<Response, ApiError> {
     let require = gate(&asked)?;
@@ -44,10 +44,9 @@ pub(super) async fn show_tree(asked: Asked) -> Result<Response, ApiError> {
     let args =
         TreeArgs { path, recursive, max_depth, only_path, limit, job: Some(TreeJob::default()) };
     let found = open_tree(&asked, args).await?;
-    let response = if found.count() <= INLINE_ENTRIES {
-        json_body(StatusCode::OK, collect(found))
-    } else {
-        stream_tree(&asked, found)?
+    let response = match found.count() {
+        0..=INLINE_ENTRIES => json_body(StatusCode::OK, collect(found)),
+        _ => stream_tree(&asked, found)?,
     };
     Ok(asked.tagged(response, &trust))
 }
@@ -109,17 +108,50 @@ pub(super) async fn search(asked: Asked) -> Result<Response, ApiError> {
     let deadline = asked.view.deadline;
     let late = Instant::now() + deadline;
     let found = aside(asked.permit()?, move |wanted| {
-        search_while(&snapshot, now, &args, &mut || wanted() && Instant::now() < late)
-            .map(|found| ok(&found))
+        let mut found =
+            search_while(&snapshot, now, &args, &mut || wanted() && Instant::now() < late)?;
+        let first = found.next_chunk().unwrap_or_default();
+        let second = found.next_chunk();
+        Ok((first, second, found))
     });
-    let response = found.await?.map_err(|error| match error {
-        SearchError::LimitExceeded(exceeded) => ApiError::limit(asked.view.host.name(), &exceeded),
-        SearchError::Interrupted => ApiError::NotReady {
+    let name = asked.view.host.name();
+    let (first, second, found) = found.await?.map_err(|error| refusal(name, deadline, &error))?;
+    Ok(asked.tagged(stream_array(&asked, first, second, found)?, &trust))
+}
+
+fn refusal(view: &str, deadline: Duration, error: &SearchError) -> ApiError {
+    match error {
+        SearchError::LimitExceeded(exceeded) => ApiError::limit(view, exceeded),
+        SearchError::Interrupted(_) => ApiError::NotReady {
             retry_after: 5,
             detail: format!("the search took longer than {} s", deadline.as_secs()),
         },
-    })?;
-    Ok(asked.tagged(response, &trust))
+        SearchError::Pattern(error) => {
+            let message = error.to_string();
+            ApiError::field("value_error", "pattern", &message, None)
+        }
+    }
+}
+
+/// An array that fits one chunk is answered at once, a longer one is streamed.
+fn stream_array(
+    asked: &Asked,
+    first: Vec<u8>,
+    second: Option<Vec<u8>>,
+    mut rest: SearchStream,
+) -> Result<Response, ApiError> {
+    let Some(second) = second else { return Ok(json_body(StatusCode::OK, first)) };
+    let body = body(asked.permit()?, move |chunks| {
+        chunks.send(first)?;
+        chunks.send(second)?;
+        while let Some(chunk) = rest.next_chunk() {
+            chunks.send(chunk)?;
+        }
+        Ok(())
+    });
+    let mut response = json_body(StatusCode::OK, Vec::new());
+    *response.body_mut() = body;
+    Ok(response)
 }
 
 pub(super) async fn show_stats(asked: Asked) -> Result<Response, ApiError> {
@@ -129,7 +161,7 @@ pub(super) async fn show_stats(asked: Asked) -> Result<Response, ApiError> {
     let response = if asked.params.path_bytes()?.is_some() {
         ok(&subtree_stats(&asked.snapshot, asked.now, &path)?)
     } else {
-        ok(&stats(&asked.snapshot, asked.now, None))
+        ok(&stats(&asked.snapshot, asked.now, asked.snapshot.lag_ns()))
     };
     Ok(asked.stamped(response, &trust))
 }

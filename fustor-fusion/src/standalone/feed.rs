@@ -8,9 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fustor_agent::{Outlet, Sealed, Source, SourceConfig, StartError, outbox, root_identity};
-use fustor_core::{
-    AgentId, Batch, Command, Directive, Epoch, Origin, RootIdentity, Seq, StorageId,
-};
+use fustor_core::{AgentId, Batch, Command, Epoch, Origin, RootIdentity, Seq, StorageId};
 use thiserror::Error;
 
 use crate::host::{Closed, Lane, ViewHost};
