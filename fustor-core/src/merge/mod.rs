@@ -3,6 +3,7 @@
 //! `docs/consistency.md` states the rules; [`rule`] is the heart of them.
 
 mod blind_spot;
+mod check;
 mod delete;
 mod gap;
 mod ghost;

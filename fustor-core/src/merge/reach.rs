@@ -32,7 +32,13 @@ pub(super) struct Old {
 
 impl Old {
     pub(super) fn of(row: &Row<'_>) -> Self {
-        Self { facts: row.facts, key: row.key, marks: row.marks, storage: row.storage, child: row.child }
+        Self {
+            facts: row.facts,
+            key: row.key,
+            marks: row.marks,
+            storage: row.storage,
+            child: row.child,
+        }
     }
 
     pub(super) fn named<'a>(&self, name: &'a [u8]) -> Row<'a> {
@@ -49,7 +55,11 @@ impl Arbiter {
     /// The directory `child` of `site`.
     pub(super) fn enter(&self, site: &Site, child: DirId) -> Site {
         let meta = self.writer.meta(child);
-        Site { dir: child, absence: site.absence.max(meta.floor), moved: site.moved.max(self.moved_at(child)) }
+        Site {
+            dir: child,
+            absence: site.absence.max(meta.floor),
+            moved: site.moved.max(self.moved_at(child)),
+        }
     }
 
     pub(super) fn moved_at(&self, dir: DirId) -> Key {
@@ -81,7 +91,11 @@ impl Arbiter {
             return Known::Leaf { own: key.max(site.moved), facts };
         }
         let meta = self.writer.meta(child);
-        let own = if marks.has(Marks::PLACEHOLDER) { Key::NONE } else { key.max(meta.confirmed).max(site.moved) };
+        let own = if marks.has(Marks::PLACEHOLDER) {
+            Key::NONE
+        } else {
+            key.max(meta.confirmed).max(site.moved)
+        };
         let presence = meta.presence.max(site.moved).max(self.moved_at(child));
         Known::Dir { own, facts, floor: site.absence.max(meta.floor), presence }
     }
@@ -91,7 +105,12 @@ impl Arbiter {
     ///
     /// # Errors
     /// The verdict on evidence that does not arrive.
-    pub(super) fn reach(&mut self, hearing: &mut Hearing<'_>, path: &ViewPath, key: Key) -> Result<Site, Verdict> {
+    pub(super) fn reach(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        path: &ViewPath,
+        key: Key,
+    ) -> Result<Site, Verdict> {
         let mut site = self.root_site();
         let names: Vec<&[u8]> = path.names().collect();
         for (depth, name) in names.iter().enumerate() {
@@ -112,13 +131,25 @@ impl Arbiter {
         Ok(site)
     }
 
-    fn step(&mut self, hearing: &Hearing<'_>, site: &Site, name: &[u8], key: Key) -> Result<Site, Verdict> {
+    fn step(
+        &mut self,
+        hearing: &Hearing<'_>,
+        site: &Site,
+        name: &[u8],
+        key: Key,
+    ) -> Result<Site, Verdict> {
         let (known, old) = self.known(site, name);
         match (known, old) {
             (Known::Dir { floor, .. }, Some(old)) if key > floor => Ok(self.enter(site, old.child)),
-            (Known::Leaf { own, .. }, Some(old)) if key > own => self.infer_dir(hearing, site, name, key, Some(old), own),
-            (Known::Nothing { absence }, _) if key > absence => self.infer_dir(hearing, site, name, key, None, Key::NONE),
-            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => Err(Verdict::Buried),
+            (Known::Leaf { own, .. }, Some(old)) if key > own => {
+                self.infer_dir(hearing, site, name, key, Some(old), own)
+            }
+            (Known::Nothing { absence }, _) if key > absence => {
+                self.infer_dir(hearing, site, name, key, None, Key::NONE)
+            }
+            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => {
+                Err(Verdict::Buried)
+            }
         }
     }
 
@@ -169,7 +200,8 @@ impl Arbiter {
 
     pub(super) fn is_full(&mut self) -> bool {
         let totals = &self.writer.meta(DirId::ROOT).totals;
-        let full = self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
+        let full =
+            self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
         self.truncated |= full;
         full
     }
@@ -177,6 +209,11 @@ impl Arbiter {
     /// Whether evidence is too old to be judged in this directory.
     pub(super) fn is_beyond_horizon(&self, hearing: &Hearing<'_>, dir: DirId, key: Key) -> bool {
         let own = if self.horizons.is_empty() { None } else { self.horizons.get(&dir).copied() };
-        key.stamp() <= hearing.now.wall.minus(self.config.tombstone_ttl_ns).max(own.unwrap_or(crate::time::Stamp::MIN))
+        key.stamp()
+            <= hearing
+                .now
+                .wall
+                .minus(self.config.tombstone_ttl_ns)
+                .max(own.unwrap_or(crate::time::Stamp::MIN))
     }
 }

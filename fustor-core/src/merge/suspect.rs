@@ -45,7 +45,8 @@ impl Suspects {
         if self.at.is_empty() {
             return None;
         }
-        let (spot, suspicion) = self.at.get_key_value(&At(dir, name)).map(|(spot, s)| (spot.clone(), *s))?;
+        let (spot, suspicion) =
+            self.at.get_key_value(&At(dir, name)).map(|(spot, s)| (spot.clone(), *s))?;
         self.at.remove(&spot);
         self.by_due.remove(&(suspicion.due, spot));
         Some(suspicion)
@@ -57,8 +58,12 @@ impl Suspects {
             return;
         }
         let range = (Bound::Included(Spot::first_of(dir)), Bound::Unbounded);
-        let names: Vec<Spot> =
-            self.at.range(range).map(|(spot, _)| spot.clone()).take_while(|spot| spot.dir == dir).collect();
+        let names: Vec<Spot> = self
+            .at
+            .range(range)
+            .map(|(spot, _)| spot.clone())
+            .take_while(|spot| spot.dir == dir)
+            .collect();
         for spot in names {
             self.clear(spot.dir, &spot.name);
         }

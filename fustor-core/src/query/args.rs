@@ -103,7 +103,8 @@ impl Kinds {
     /// # Errors
     /// [`ArgError::Kinds`] with the first letter that is none of them.
     pub fn parse(text: &str) -> Result<Self, ArgError> {
-        const NAMED: u8 = Kinds::bit(Kind::File) | Kinds::bit(Kind::Dir) | Kinds::bit(Kind::Symlink);
+        const NAMED: u8 =
+            Kinds::bit(Kind::File) | Kinds::bit(Kind::Dir) | Kinds::bit(Kind::Symlink);
         let mut bits = 0;
         for letter in text.split(',') {
             bits |= match letter {
@@ -163,7 +164,9 @@ pub fn parse_number(name: &'static str, text: &str) -> Result<u64, ArgError> {
 /// # Errors
 /// [`ArgError::Seconds`] naming the parameter and its value.
 pub fn parse_seconds(name: &'static str, text: &str) -> Result<StorageTime, ArgError> {
-    nanoseconds(text).map(StorageTime).ok_or_else(|| ArgError::Seconds { name, value: text.to_owned() })
+    nanoseconds(text)
+        .map(StorageTime)
+        .ok_or_else(|| ArgError::Seconds { name, value: text.to_owned() })
 }
 
 fn nanoseconds(text: &str) -> Option<i64> {
@@ -326,8 +329,13 @@ mod tests {
         for (text, ns) in cases {
             assert_eq!(parse_seconds("newer", text).unwrap(), StorageTime(ns), "{text}");
         }
-        for bad in ["", "-", "1.", ".5", "1e9", "1.0000000001", "9999999999", "NaN", " 1", "+1", "--1"] {
-            assert!(matches!(parse_seconds("newer", bad), Err(ArgError::Seconds { .. })), "{bad:?}");
+        for bad in
+            ["", "-", "1.", ".5", "1e9", "1.0000000001", "9999999999", "NaN", " 1", "+1", "--1"]
+        {
+            assert!(
+                matches!(parse_seconds("newer", bad), Err(ArgError::Seconds { .. })),
+                "{bad:?}"
+            );
         }
     }
 
@@ -353,7 +361,11 @@ mod tests {
             (b"/a\0", None),
         ];
         for (given, expected) in cases {
-            assert_eq!(legacy_path(given).map(|path| path.to_string()).as_deref(), expected, "{given:?}");
+            assert_eq!(
+                legacy_path(given).map(|path| path.to_string()).as_deref(),
+                expected,
+                "{given:?}"
+            );
         }
     }
 

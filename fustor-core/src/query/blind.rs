@@ -45,8 +45,16 @@ pub fn blind_spots(snapshot: &Snapshot, _now: Now, args: &BlindArgs) -> BlindSpo
     let deletion_count = kept + snapshot.blind_deletions_dropped();
     let deletions: Vec<ViewPath> =
         snapshot.blind_deletions().take(limit).map(|deletion| deletion.path.clone()).collect();
-    let truncated = (additions.len() as u64) < additions_count || (deletions.len() as u64) < deletion_count;
-    BlindSpots { additions_count, additions, deletion_count, deletions, truncated, revision: snapshot.revision() }
+    let truncated =
+        (additions.len() as u64) < additions_count || (deletions.len() as u64) < deletion_count;
+    BlindSpots {
+        additions_count,
+        additions,
+        deletion_count,
+        deletions,
+        truncated,
+        revision: snapshot.revision(),
+    }
 }
 
 fn additions(snapshot: &Snapshot, limit: usize) -> Vec<Entry> {
@@ -54,7 +62,8 @@ fn additions(snapshot: &Snapshot, limit: usize) -> Vec<Entry> {
     if snapshot.tree().meta(DirId::ROOT).totals.blind == 0 {
         return found;
     }
-    let mut finder = Finder::over(snapshot, Filter::marked(Marks::BLIND), &ViewPath::root(), DirId::ROOT);
+    let mut finder =
+        Finder::over(snapshot, Filter::marked(Marks::BLIND), &ViewPath::root(), DirId::ROOT);
     loop {
         let progress = finder.step(SLICE_ROWS, &mut |path, row| {
             found.push(Entry::of(path, row));

@@ -47,7 +47,8 @@ pub struct Changes {
 #[must_use]
 pub fn changes(older: &Snapshot, newer: &Snapshot, limit: Limit) -> Changes {
     let (old, new) = (older.tree(), newer.tree());
-    let mut answer = Changes { from: older.revision(), to: newer.revision(), changes: Vec::new(), omitted: 0 };
+    let mut answer =
+        Changes { from: older.revision(), to: newer.revision(), changes: Vec::new(), omitted: 0 };
     old.diff(new, &mut |change| {
         if answer.changes.len() >= limit.get() {
             answer.omitted += 1;
@@ -62,8 +63,12 @@ pub fn changes(older: &Snapshot, newer: &Snapshot, limit: Limit) -> Changes {
 /// `None`: the directory is not attached on its side, so nobody knows it by a path.
 fn changed(old: &Tree, new: &Tree, change: Change<'_>) -> Option<Changed> {
     match change {
-        Change::Upsert { dir, row } => Some(Changed { op: Op::Upsert, path: path(new, dir, row.name)? }),
-        Change::Remove { dir, row } => Some(Changed { op: Op::Remove, path: path(old, dir, row.name)? }),
+        Change::Upsert { dir, row } => {
+            Some(Changed { op: Op::Upsert, path: path(new, dir, row.name)? })
+        }
+        Change::Remove { dir, row } => {
+            Some(Changed { op: Op::Remove, path: path(old, dir, row.name)? })
+        }
         Change::Rename { id } => {
             let path = Box::from(new.path_of(id)?.as_bytes());
             Some(Changed { op: Op::Rename { from: old.path_of(id)? }, path })

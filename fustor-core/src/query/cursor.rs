@@ -62,7 +62,11 @@ impl Cursor {
         let (question, path) = number(rest)?;
         let known = *format == FORMAT && path.first() == Some(&b'/');
         let canonical = ViewPath::parse(path).is_ok_and(|parsed| parsed.as_bytes() == path);
-        (known && canonical).then(|| Self { revision: Revision { incarnation, n }, question, path: Box::from(path) })
+        (known && canonical).then(|| Self {
+            revision: Revision { incarnation, n },
+            question,
+            path: Box::from(path),
+        })
     }
 
     /// The revision that the first page was answered from.
@@ -82,10 +86,16 @@ impl Cursor {
         if self.question != question {
             return Err(CursorError::OtherQuestion);
         }
-        let rest = if base.is_root() { Some(&*self.path) } else { self.path.strip_prefix(base.as_bytes()) };
+        let rest = if base.is_root() {
+            Some(&*self.path)
+        } else {
+            self.path.strip_prefix(base.as_bytes())
+        };
         match rest.and_then(|rest| rest.strip_prefix(b"/")) {
             Some(rest) if !rest.is_empty() => Ok(rest),
-            Some(_) | None => Err(CursorError::Outside(String::from_utf8_lossy(&self.path).into_owned())),
+            Some(_) | None => {
+                Err(CursorError::Outside(String::from_utf8_lossy(&self.path).into_owned()))
+            }
         }
     }
 }
@@ -149,7 +159,10 @@ mod tests {
     fn a_cursor_survives_its_text() {
         let given = cursor("/a/b c");
         let text = given.to_string();
-        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'), "{text}");
+        assert!(
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'),
+            "{text}"
+        );
         assert_eq!(Cursor::parse(&text).unwrap(), given);
     }
 
@@ -176,13 +189,18 @@ mod tests {
     #[test]
     fn crafted_paths_are_refused() {
         for path in ["", "a", "/a/../b", "/a//b", "/a/", "/a\0"] {
-            assert!(matches!(Cursor::parse(&cursor(path).to_string()), Err(CursorError::Malformed(_))), "{path:?}");
+            assert!(
+                matches!(Cursor::parse(&cursor(path).to_string()), Err(CursorError::Malformed(_))),
+                "{path:?}"
+            );
         }
     }
 
     #[test]
     fn parts_do_not_run_together() {
-        let hash = |parts: &[&[u8]]| parts.iter().fold(QuestionHash::new("find"), |h, part| h.part(part)).finish();
+        let hash = |parts: &[&[u8]]| {
+            parts.iter().fold(QuestionHash::new("find"), |h, part| h.part(part)).finish()
+        };
         assert_ne!(hash(&[b"ab", b"c"]), hash(&[b"a", b"bc"]));
         assert_ne!(hash(&[b"", b"x"]), hash(&[b"x", b""]));
     }

@@ -29,7 +29,14 @@ impl Entry {
     #[must_use]
     pub fn of(path: &[u8], row: &Row<'_>) -> Self {
         let name_len = row.name.len().min(path.len()) as u8;
-        Self { path: Box::from(path), name_len, facts: row.facts, key: row.key, marks: row.marks, storage: row.storage }
+        Self {
+            path: Box::from(path),
+            name_len,
+            facts: row.facts,
+            key: row.key,
+            marks: row.marks,
+            storage: row.storage,
+        }
     }
 
     /// The last name of the path.

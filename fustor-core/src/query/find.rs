@@ -67,7 +67,14 @@ pub(crate) struct Filter {
 impl Filter {
     /// Every row with these marks.
     pub(crate) fn marked(marks: Marks) -> Self {
-        Self { name: NameTest::Any, kinds: Kinds::ALL, sizes: None, times: None, marks, depth: usize::MAX }
+        Self {
+            name: NameTest::Any,
+            kinds: Kinds::ALL,
+            sizes: None,
+            times: None,
+            marks,
+            depth: usize::MAX,
+        }
     }
 
     fn of(args: &FindArgs) -> Result<Self, FindError> {
@@ -75,7 +82,8 @@ impl Filter {
             return Err(FindError::Depth);
         }
         let sizes = (args.min_size.unwrap_or(0), args.max_size.unwrap_or(u64::MAX));
-        let times = (args.newer.unwrap_or(StorageTime::MIN), args.older.unwrap_or(StorageTime::MAX));
+        let times =
+            (args.newer.unwrap_or(StorageTime::MIN), args.older.unwrap_or(StorageTime::MAX));
         Ok(Self {
             name: name_test(args)?,
             kinds: args.kinds,
@@ -156,7 +164,8 @@ impl Finder {
 
     pub(crate) fn over(snapshot: &Snapshot, filter: Filter, path: &ViewPath, dir: DirId) -> Self {
         let path = if path.is_root() { Vec::new() } else { path.as_bytes().to_vec() };
-        let mut finder = Self { snapshot: snapshot.clone(), filter, question: 0, path, frames: Vec::new() };
+        let mut finder =
+            Self { snapshot: snapshot.clone(), filter, question: 0, path, frames: Vec::new() };
         finder.enter(dir);
         finder
     }
@@ -239,7 +248,9 @@ impl Finder {
         if hit == at && self.filter.passes(&block, at) {
             flow = visit(&self.path, &block.row(at));
         }
-        if dir == at && self.filter.may_pass_below(&self.snapshot.tree().meta(block.child(at)).totals) {
+        if dir == at
+            && self.filter.may_pass_below(&self.snapshot.tree().meta(block.child(at)).totals)
+        {
             self.enter(block.child(at));
         }
         (at - from + 1, flow)
@@ -304,7 +315,11 @@ pub fn find_while(
     loop {
         let progress = finder.step(SLICE_ROWS, &mut |path, row| {
             entries.push(Entry::of(path, row));
-            if entries.len() < args.limit.get() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if entries.len() < args.limit.get() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
         });
         if progress == Progress::Done || entries.len() >= args.limit.get() || !go_on() {
             break;

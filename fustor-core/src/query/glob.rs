@@ -128,7 +128,9 @@ impl Token {
 fn literal(tokens: &mut Vec<Token>, byte: u8) {
     match tokens.last_mut() {
         Some(Token::Literal(bytes)) => bytes.push(byte),
-        Some(Token::One | Token::Set { .. } | Token::Star) | None => tokens.push(Token::Literal(vec![byte])),
+        Some(Token::One | Token::Set { .. } | Token::Star) | None => {
+            tokens.push(Token::Literal(vec![byte]))
+        }
     }
 }
 
@@ -245,7 +247,11 @@ mod tests {
             ("*", "\n", true),
         ];
         for (pattern, text, expected) in cases {
-            assert_eq!(Glob::new(pattern.as_bytes()).matches(text.as_bytes()), *expected, "{pattern:?} {text:?}");
+            assert_eq!(
+                Glob::new(pattern.as_bytes()).matches(text.as_bytes()),
+                *expected,
+                "{pattern:?} {text:?}"
+            );
         }
     }
 
@@ -266,7 +272,9 @@ mod tests {
 
     #[test]
     fn literals_are_found() {
-        let longest = |pattern: &str| String::from_utf8(Glob::new(pattern.as_bytes()).literal().to_vec()).unwrap();
+        let longest = |pattern: &str| {
+            String::from_utf8(Glob::new(pattern.as_bytes()).literal().to_vec()).unwrap()
+        };
         assert_eq!(longest("*.csv"), ".csv");
         assert_eq!(longest("ab?cde[fg]hi"), "cde");
         assert_eq!(longest("*?"), "");

@@ -57,10 +57,18 @@ pub fn list(snapshot: &Snapshot, now: Now, args: &ListArgs) -> Result<ListPage, 
     let mut rows = entries.find(from).into_iter().chain(entries.rows_after(from));
     let prefix = prefix(&args.path);
     let at = |name: &[u8]| [prefix, b"/", name].concat();
-    let page = rows.by_ref().take(args.limit.get()).map(|row| Entry::of(&at(row.name), &row)).collect();
-    let next = rows.next().map(|row| Cursor::new(snapshot.revision(), args.question(), at(row.name)));
+    let page =
+        rows.by_ref().take(args.limit.get()).map(|row| Entry::of(&at(row.name), &row)).collect();
+    let next =
+        rows.next().map(|row| Cursor::new(snapshot.revision(), args.question(), at(row.name)));
     let trust = snapshot.trust(now, row.child);
-    Ok(ListPage { revision: snapshot.revision(), trust, path: args.path.clone(), entries: page, next })
+    Ok(ListPage {
+        revision: snapshot.revision(),
+        trust,
+        path: args.path.clone(),
+        entries: page,
+        next,
+    })
 }
 
 /// The path of a directory as its children's paths begin, without the slash.

@@ -48,5 +48,8 @@ pub fn metadata(snapshot: &Snapshot, now: Now, path: &ViewPath) -> Result<Metada
 fn deadline(snapshot: &Snapshot, path: &ViewPath) -> Option<Stamp> {
     let (parent, name) = path.split()?;
     let dir = snapshot.tree().dir(&parent)?;
-    snapshot.suspects().find(|suspect| suspect.dir == dir && suspect.name == name).map(|suspect| suspect.until)
+    snapshot
+        .suspects()
+        .find(|suspect| suspect.dir == dir && suspect.name == name)
+        .map(|suspect| suspect.until)
 }

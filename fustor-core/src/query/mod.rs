@@ -19,9 +19,14 @@ mod tree;
 mod trust;
 mod walk;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub use args::{
-    ArgError, FindArgs, Kinds, Limit, ListArgs, PAGE_DEFAULT, PAGE_MAX, PATTERN_MAX, Sort, TREE_ITEMS_DEFAULT,
-    decode_base64, legacy_path, parse_number, parse_seconds,
+    ArgError, FindArgs, Kinds, Limit, ListArgs, PAGE_DEFAULT, PAGE_MAX, PATTERN_MAX, Sort,
+    TREE_ITEMS_DEFAULT, decode_base64, legacy_path, parse_number, parse_seconds,
 };
 pub use blind::{BlindArgs, BlindSpots, blind_spots};
 pub use changes::{Changed, Changes, Op, changes};
@@ -33,7 +38,9 @@ pub use list::{ListError, ListPage, list};
 pub use metadata::{Metadata, metadata};
 pub use name_test::PatternError;
 pub use search::{SearchArgs, SearchError, SearchStream, search, search_while};
-pub use settled::{Basis, Pending, QUIET_DEFAULT_SEC, Settled, SettledArgs, SettledReason, settled};
+pub use settled::{
+    Basis, Pending, QUIET_DEFAULT_SEC, Settled, SettledArgs, SettledReason, settled,
+};
 pub use stats::{Stats, SubtreeStats, stats, subtree_stats};
 pub use suspects::{SuspectArgs, SuspectList, suspects};
 pub use top::{TopArgs, TopBy, TopPage, top};

@@ -77,7 +77,12 @@ impl NameTest {
             let literal = memmem::Finder::new(glob.literal()).into_owned();
             (glob, literal)
         });
-        Ok(Self::Search(Box::new(SearchTest { needle, ascii, glob, exact: pattern.as_bytes().to_vec() })))
+        Ok(Self::Search(Box::new(SearchTest {
+            needle,
+            ascii,
+            glob,
+            exact: pattern.as_bytes().to_vec(),
+        })))
     }
 
     /// The first matching row at or after row `from` of a block of the directory `dir` (its path without a trailing
@@ -90,9 +95,13 @@ impl NameTest {
         match self {
             Self::Any => from,
             Self::Contains(finder) => holding(block, finder, from, &|_| true),
-            Self::Glob { glob, literal } => holding(block, literal, from, &|name| glob.matches(name)),
+            Self::Glob { glob, literal } => {
+                holding(block, literal, from, &|name| glob.matches(name))
+            }
             Self::Regex { regex, context_free: true } => matching(block, regex, from),
-            Self::Regex { regex, context_free: false } => each(block, from, &|name| regex.is_match(name)),
+            Self::Regex { regex, context_free: false } => {
+                each(block, from, &|name| regex.is_match(name))
+            }
             Self::Search(test) => test.next(block, dir, from),
         }
     }
@@ -112,22 +121,34 @@ impl SearchTest {
         if names.is_ascii() {
             return self.ascii.as_ref().map_or(block.len(), |regex| matching(block, regex, from));
         }
-        each(block, from, &|name| String::from_utf8_lossy(name).to_lowercase().contains(&self.needle))
+        each(block, from, &|name| {
+            String::from_utf8_lossy(name).to_lowercase().contains(&self.needle)
+        })
     }
 
     fn exact_row(&self, block: &Block, dir: &[u8], from: usize) -> usize {
         let name = self.exact.strip_prefix(dir).and_then(|rest| rest.strip_prefix(b"/"));
-        let found = name.filter(|name| !name.contains(&b'/')).and_then(|name| block.find(name).ok());
+        let found =
+            name.filter(|name| !name.contains(&b'/')).and_then(|name| block.find(name).ok());
         found.filter(|i| *i >= from).unwrap_or(block.len())
     }
 }
 
 /// The first row whose path or name matches the glob.
-fn next_by_path(glob: &Glob, literal: &memmem::Finder<'_>, block: &Block, dir: &[u8], from: usize) -> usize {
+fn next_by_path(
+    glob: &Glob,
+    literal: &memmem::Finder<'_>,
+    block: &Block,
+    dir: &[u8],
+    from: usize,
+) -> usize {
     let mut path = [dir, b"/"].concat();
     let prefix = path.len();
     let crossing = literal.needle().contains(&b'/');
-    if !crossing && literal.find(&path).is_none() && literal.find(&block.names()[start(block, from)..]).is_none() {
+    if !crossing
+        && literal.find(&path).is_none()
+        && literal.find(&block.names()[start(block, from)..]).is_none()
+    {
         return block.len();
     }
     let hit = |i: &usize| {
@@ -145,8 +166,14 @@ fn bounded(pattern: &[u8]) -> Result<(), PatternError> {
 }
 
 fn compile(pattern: &str) -> Result<Regex, PatternError> {
-    let built = RegexBuilder::new(pattern).size_limit(REGEX_SIZE_MAX).dfa_size_limit(REGEX_SIZE_MAX).build();
-    built.map_err(|error| PatternError::Regex { pattern: pattern.to_owned(), reason: error.to_string() })
+    let built = RegexBuilder::new(pattern)
+        .size_limit(REGEX_SIZE_MAX)
+        .dfa_size_limit(REGEX_SIZE_MAX)
+        .build();
+    built.map_err(|error| PatternError::Regex {
+        pattern: pattern.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 /// Whether a match of a part is a match of the whole text and the reverse: no anchors, no word boundaries. Looks at the
@@ -154,7 +181,9 @@ fn compile(pattern: &str) -> Result<Regex, PatternError> {
 fn is_context_free(pattern: &str) -> bool {
     let bytes = pattern.as_bytes();
     let anchored = bytes.iter().any(|byte| matches!(byte, b'^' | b'$'));
-    let looking = bytes.windows(2).any(|pair| pair[0] == b'\\' && matches!(pair[1], b'b' | b'B' | b'A' | b'z' | b'<' | b'>'));
+    let looking = bytes
+        .windows(2)
+        .any(|pair| pair[0] == b'\\' && matches!(pair[1], b'b' | b'B' | b'A' | b'z' | b'<' | b'>'));
     !anchored && !looking
 }
 
@@ -168,7 +197,12 @@ fn each(block: &Block, from: usize, test: &dyn Fn(&[u8]) -> bool) -> usize {
 }
 
 /// The first row whose name holds the needle and passes the test.
-fn holding(block: &Block, finder: &memmem::Finder<'_>, from: usize, test: &dyn Fn(&[u8]) -> bool) -> usize {
+fn holding(
+    block: &Block,
+    finder: &memmem::Finder<'_>,
+    from: usize,
+    test: &dyn Fn(&[u8]) -> bool,
+) -> usize {
     let needle = finder.needle().len();
     if needle == 0 {
         return each(block, from, test);

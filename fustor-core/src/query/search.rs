@@ -56,7 +56,11 @@ enum Stage {
 ///
 /// # Errors
 /// [`SearchError`].
-pub fn search(snapshot: &Snapshot, now: Now, args: &SearchArgs) -> Result<SearchStream, SearchError> {
+pub fn search(
+    snapshot: &Snapshot,
+    now: Now,
+    args: &SearchArgs,
+) -> Result<SearchStream, SearchError> {
     search_while(snapshot, now, args, &mut || true)
 }
 
@@ -72,8 +76,14 @@ pub fn search_while(
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<SearchStream, SearchError> {
     let name = NameTest::search(&args.pattern)?;
-    let filter =
-        Filter { name, kinds: Kinds::FILES, sizes: None, times: None, marks: Marks::NONE, depth: usize::MAX };
+    let filter = Filter {
+        name,
+        kinds: Kinds::FILES,
+        sizes: None,
+        times: None,
+        marks: Marks::NONE,
+        depth: usize::MAX,
+    };
     let finder = Finder::over(snapshot, filter, &ViewPath::root(), DirId::ROOT);
     if let Some(limit) = args.limit {
         count(finder.clone(), limit, go_on)?;
@@ -81,7 +91,11 @@ pub fn search_while(
     Ok(SearchStream { finder, stage: Stage::Begin })
 }
 
-fn count(mut finder: Finder, limit: u64, go_on: &mut dyn FnMut() -> bool) -> Result<(), SearchError> {
+fn count(
+    mut finder: Finder,
+    limit: u64,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Result<(), SearchError> {
     let mut hits = 0;
     loop {
         let progress = finder.step(SLICE_ROWS, &mut |_, _| {
@@ -122,7 +136,11 @@ impl SearchStream {
                 first = false;
                 node_at(&mut out, path, row, Detail::Node);
                 out.push(b'}');
-                if out.len() < CHUNK_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                if out.len() < CHUNK_BYTES {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             });
             if progress == Progress::Done || !first {
                 break progress;

@@ -98,7 +98,11 @@ pub struct SubtreeStats {
 ///
 /// # Errors
 /// [`NotFound`] when nothing is known there.
-pub fn subtree_stats(snapshot: &Snapshot, now: Now, path: &ViewPath) -> Result<SubtreeStats, NotFound> {
+pub fn subtree_stats(
+    snapshot: &Snapshot,
+    now: Now,
+    path: &ViewPath,
+) -> Result<SubtreeStats, NotFound> {
     let row = snapshot.tree().lookup(path).ok_or_else(|| NotFound(path.clone()))?;
     let blank = SubtreeStats {
         path: path.clone(),
@@ -126,7 +130,8 @@ pub fn subtree_stats(snapshot: &Snapshot, now: Now, path: &ViewPath) -> Result<S
         });
     }
     let totals = &snapshot.tree().meta(row.child).totals;
-    let newest = if totals.files == 0 { None } else { Some(snapshot.tree().newest_mtime(row.child)) };
+    let newest =
+        if totals.files == 0 { None } else { Some(snapshot.tree().newest_mtime(row.child)) };
     Ok(SubtreeStats {
         file_count: totals.files,
         dir_count: totals.dirs,

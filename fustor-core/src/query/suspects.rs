@@ -36,7 +36,8 @@ pub fn suspects(snapshot: &Snapshot, _now: Now, args: &SuspectArgs) -> SuspectLi
     for suspect in rest.by_ref().take(args.limit.get()) {
         // Suspects come in bursts of one directory.
         if known.as_ref().is_none_or(|(dir, _)| *dir != suspect.dir) {
-            known = Some((suspect.dir, tree.path_of(suspect.dir).map(|path| prefix(&path).to_vec())));
+            known =
+                Some((suspect.dir, tree.path_of(suspect.dir).map(|path| prefix(&path).to_vec())));
         }
         if let Some((_, Some(dir))) = &known {
             let path = [dir, &b"/"[..], suspect.name].concat();

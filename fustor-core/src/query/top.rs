@@ -43,7 +43,9 @@ impl TopBy {
         match self {
             Self::Size => i128::from(totals.map_or(row.facts.size, |totals| totals.bytes)),
             Self::Files => i128::from(totals.map_or(1, |totals| totals.files)),
-            Self::Change => i128::from(totals.map_or(row.key.stamp(), |totals| totals.last_change).0),
+            Self::Change => {
+                i128::from(totals.map_or(row.key.stamp(), |totals| totals.last_change).0)
+            }
         }
     }
 }
@@ -89,14 +91,15 @@ pub fn top(snapshot: &Snapshot, now: Now, args: &TopArgs) -> Result<TopPage, Lis
     for child in entries.rows() {
         best.push(Reverse((args.by.measure(tree, &child), Reverse(child.name))));
         if best.len() > args.limit.get() {
-            drop(best.pop());
+            let _smallest = best.pop();
         }
     }
     let at = |name: &[u8]| [prefix(&args.path), b"/", name].concat();
-    let ranked = best.into_sorted_vec().into_iter().filter_map(|Reverse((measure, Reverse(name)))| {
-        let row = entries.find(name)?;
-        Some((measure, Entry::of(&at(name), &row)))
-    });
+    let ranked =
+        best.into_sorted_vec().into_iter().filter_map(|Reverse((measure, Reverse(name)))| {
+            let row = entries.find(name)?;
+            Some((measure, Entry::of(&at(name), &row)))
+        });
     Ok(TopPage {
         path: args.path.clone(),
         by: args.by,

@@ -104,7 +104,8 @@ struct Frame {
 /// # Errors
 /// [`TreeError`].
 pub fn tree(snapshot: &Snapshot, _now: Now, args: &TreeArgs) -> Result<TreeStream, TreeError> {
-    let row = snapshot.tree().lookup(&args.path).ok_or_else(|| TreeError::NotFound(args.path.clone()))?;
+    let row =
+        snapshot.tree().lookup(&args.path).ok_or_else(|| TreeError::NotFound(args.path.clone()))?;
     let reach = Reach::of(args);
     let count = count(snapshot.tree(), &row, reach, args.limit)?;
     let mut raw = prefix(&args.path).to_vec();
@@ -128,7 +129,12 @@ pub fn tree(snapshot: &Snapshot, _now: Now, args: &TreeArgs) -> Result<TreeStrea
 
 /// Entries of the answer, from the aggregates where they tell; else by a walk over directories that ends beyond the
 /// limit.
-fn count(tree: &Tree, top: &Row<'_>, reach: Reach, limit: Option<u64>) -> Result<u64, LimitExceeded> {
+fn count(
+    tree: &Tree,
+    top: &Row<'_>,
+    reach: Reach,
+    limit: Option<u64>,
+) -> Result<u64, LimitExceeded> {
     let levels = match reach {
         Reach::Levels(levels) => levels,
         Reach::Nothing => 0,
@@ -165,7 +171,7 @@ fn within(count: u64, limit: Option<u64>) -> Result<u64, LimitExceeded> {
 impl TreeStream {
     /// Entries of the answer.
     #[must_use]
-    pub const fn count(&self) -> u64 {
+    pub const fn entry_count(&self) -> u64 {
         self.count
     }
 

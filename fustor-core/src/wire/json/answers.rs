@@ -8,8 +8,8 @@ use crate::entry::Marks;
 use crate::id::Revision;
 use crate::key::{Key, Tier};
 use crate::query::{
-    Basis, BlindSpots, Changed, Changes, Cursor, Entry, FindPage, LimitExceeded, ListPage, Metadata, Op, Settled, Stats,
-    SubtreeStats, SuspectList, TopBy, TopPage, state_word,
+    Basis, BlindSpots, Changed, Changes, Cursor, Entry, FindPage, LimitExceeded, ListPage,
+    Metadata, Op, Settled, Stats, SubtreeStats, SuspectList, TopBy, TopPage, state_word,
 };
 use crate::time::Stamp;
 use crate::tree::Totals;
@@ -120,7 +120,11 @@ impl<'a> Object<'a> {
     }
 }
 
-fn array<T>(out: &mut Vec<u8>, items: impl Iterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
+fn array<T>(
+    out: &mut Vec<u8>,
+    items: impl Iterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
     for (k, item) in items.enumerate() {
         if k > 0 {
@@ -188,13 +192,27 @@ pub fn find_tail_line(out: &mut Vec<u8>, revision: Revision, of: &Trust, next: O
 
 impl ToJson for ListPage {
     fn write_json(&self, out: &mut Vec<u8>) {
-        page(out, self.revision, &self.trust, self.path.as_bytes(), &self.entries, self.next.as_ref());
+        page(
+            out,
+            self.revision,
+            &self.trust,
+            self.path.as_bytes(),
+            &self.entries,
+            self.next.as_ref(),
+        );
     }
 }
 
 impl ToJson for FindPage {
     fn write_json(&self, out: &mut Vec<u8>) {
-        page(out, self.revision, &self.trust, self.path.as_bytes(), &self.entries, self.next.as_ref());
+        page(
+            out,
+            self.revision,
+            &self.trust,
+            self.path.as_bytes(),
+            &self.entries,
+            self.next.as_ref(),
+        );
     }
 }
 
@@ -209,7 +227,9 @@ fn page(
     let mut object = Object::open(out);
     object.provenance(revision, trust);
     object.path(path);
-    array(object.key("entries"), entries.iter(), |out, entry| whole_entry(out, entry, Detail::Entry));
+    array(object.key("entries"), entries.iter(), |out, entry| {
+        whole_entry(out, entry, Detail::Entry)
+    });
     object.cursor("next", next);
     object.close();
 }
@@ -301,7 +321,10 @@ fn below(out: &mut Vec<u8>, totals: &Totals) {
     object.uint("files", totals.files);
     object.uint("dirs", totals.dirs);
     object.uint("bytes", totals.bytes);
-    object.instant("last_change", Some(totals.last_change).filter(|at| *at > Stamp::MIN).map(|at| at.0));
+    object.instant(
+        "last_change",
+        Some(totals.last_change).filter(|at| *at > Stamp::MIN).map(|at| at.0),
+    );
     object.close();
 }
 
@@ -315,10 +338,13 @@ impl ToJson for Settled {
         }
         object.instant("last_change", self.last_change.map(|at| at.0));
         object.instant("as_of", self.as_of.map(|at| at.0));
-        object.text("basis", match self.basis {
-            Basis::Realtime => "realtime",
-            Basis::Listing => "listing",
-        });
+        object.text(
+            "basis",
+            match self.basis {
+                Basis::Realtime => "realtime",
+                Basis::Listing => "listing",
+            },
+        );
         let mut pending = Object::open(object.key("pending"));
         pending.uint("suspects", self.pending.suspects);
         pending.uint("gaps", self.pending.gaps);
@@ -346,7 +372,9 @@ impl ToJson for BlindSpots {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = Object::open(out);
         object.uint("additions_count", self.additions_count);
-        array(object.key("additions"), self.additions.iter(), |out, entry| whole_entry(out, entry, Detail::Node));
+        array(object.key("additions"), self.additions.iter(), |out, entry| {
+            whole_entry(out, entry, Detail::Node)
+        });
         object.uint("deletion_count", self.deletion_count);
         array(object.key("deletions"), self.deletions.iter(), |out, path| {
             let _exact = bytes_text(out, path.as_bytes());

@@ -22,7 +22,8 @@ pub fn base64_url(bytes: &[u8]) -> String {
 fn encode(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let word = group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let word = group.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
+            << (8 * (3 - group.len()));
         for k in 0..=group.len() {
             let six = (word >> (18 - 6 * k)) & 63;
             text.push(char::from(alphabet[six as usize]));

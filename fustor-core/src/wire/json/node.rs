@@ -87,7 +87,12 @@ fn attributes(out: &mut Vec<u8>, row: &Row<'_>) {
     int(out, facts.ctime.0);
     match facts.kind {
         Kind::Dir | Kind::File => {}
-        kind @ (Kind::Symlink | Kind::Fifo | Kind::Socket | Kind::BlockDevice | Kind::CharDevice | Kind::Unknown) => {
+        kind @ (Kind::Symlink
+        | Kind::Fifo
+        | Kind::Socket
+        | Kind::BlockDevice
+        | Kind::CharDevice
+        | Kind::Unknown) => {
             out.extend_from_slice(b",\"kind\":\"");
             out.extend_from_slice(kind_word(kind).as_bytes());
             out.push(b'"');
@@ -142,7 +147,15 @@ mod tests {
 
     fn row(name: &[u8], kind: Kind, marks: Marks) -> Row<'_> {
         let mtime = StorageTime(1_795_329_602_550_000_000);
-        let facts = Facts { kind, size: 12, mtime, ctime: StorageTime(5), inode: 9, nlink: 1, ..Facts::default() };
+        let facts = Facts {
+            kind,
+            size: 12,
+            mtime,
+            ctime: StorageTime(5),
+            inode: 9,
+            nlink: 1,
+            ..Facts::default()
+        };
         Row { name, facts, key: Key::NONE, marks, storage: StorageId(0), child: DirId::NONE }
     }
 
@@ -169,9 +182,19 @@ mod tests {
 
     #[test]
     fn placeholders_and_special_files_are_visible() {
-        let text = written(b"/p", &row(b"p", Kind::Dir, Marks::PLACEHOLDER.with(Marks::BLIND)), Detail::Entry);
-        assert!(text.contains(r#""agent_missing":true"#) && text.contains(r#""unconfirmed":true"#), "{text}");
-        assert!(written(b"/p", &row(b"p", Kind::Fifo, Marks::NONE), Detail::Node).contains(r#""kind":"fifo""#));
+        let text = written(
+            b"/p",
+            &row(b"p", Kind::Dir, Marks::PLACEHOLDER.with(Marks::BLIND)),
+            Detail::Entry,
+        );
+        assert!(
+            text.contains(r#""agent_missing":true"#) && text.contains(r#""unconfirmed":true"#),
+            "{text}"
+        );
+        assert!(
+            written(b"/p", &row(b"p", Kind::Fifo, Marks::NONE), Detail::Node)
+                .contains(r#""kind":"fifo""#)
+        );
         let root = written(b"/", &row(b"", Kind::Dir, Marks::NONE), Detail::Path);
         assert_eq!(root, r#"{"name":"","content_type":"directory","path":"/"}"#);
     }

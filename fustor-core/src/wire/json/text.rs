@@ -32,7 +32,8 @@ pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8]) -> bool {
 
 /// Whether the bytes are ASCII without anything to escape; no early exit, so that it runs on whole vectors.
 fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |odd, byte| odd | u8::from(needs_escape(*byte)) | u8::from(*byte >= 0x80)) == 0
+    bytes.iter().fold(0, |odd, byte| odd | u8::from(needs_escape(*byte)) | u8::from(*byte >= 0x80))
+        == 0
 }
 
 const fn needs_escape(byte: u8) -> bool {
