@@ -27,7 +27,8 @@ impl Lane {
         match self {
             Self::Control => 1 << 20,
             Self::Realtime => 16 << 20,
-            Self::Scan => 8 << 20,
+            // Small: whoever brings both lanes waits here before it can bring what is urgent.
+            Self::Scan => 2 << 20,
         }
     }
 }

@@ -44,8 +44,7 @@ pub(super) async fn show_tree(asked: Asked) -> Result<Response, ApiError> {
     let args =
         TreeArgs { path, recursive, max_depth, only_path, limit, job: Some(TreeJob::default()) };
     let found = open_tree(&asked, args).await?;
-    // Spelled out: as a method, `Iterator::count` would win and use the stream up.
-    let response = if TreeStream::count(&found) <= INLINE_ENTRIES {
+    let response = if found.entry_count() <= INLINE_ENTRIES {
         json_body(StatusCode::OK, collect(found))
     } else {
         stream_tree(&asked, found)?

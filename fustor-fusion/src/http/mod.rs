@@ -15,4 +15,4 @@ mod stream;
 mod views;
 
 pub use router::{router, serve};
-pub use state::{App, ViewState};
+pub use state::{App, Describe, ViewState};

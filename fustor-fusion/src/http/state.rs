@@ -14,6 +14,9 @@ use crate::host::ViewHost;
 /// So many answers are streamed or searched for at the same time; each occupies a thread.
 const MAX_HEAVY: usize = 64;
 
+/// Tells what a source says about itself.
+pub type Describe = Box<dyn Fn() -> Value + Send + Sync>;
+
 /// A view as the routes see it.
 pub struct ViewState {
     /// The running view.
@@ -25,7 +28,7 @@ pub struct ViewState {
     /// How long one page of `/find` or one `/search` may take.
     pub deadline: Duration,
     /// What the source of the view says about itself, for `/health`.
-    pub source: Option<Box<dyn Fn() -> Value + Send + Sync>>,
+    pub source: Option<Describe>,
 }
 
 impl ViewState {

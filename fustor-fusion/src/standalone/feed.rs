@@ -125,16 +125,17 @@ impl Feed {
         &self.source
     }
 
-    /// Stops the agent, then waits for the threads. The view must have been stopped before.
+    /// Waits for the threads and stops the agent. The view must have been stopped before: that ends the threads.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.source.stop();
         for thread in self.threads {
             thread.thread().unpark();
             if thread.join().is_err() {
                 tracing::error!("a thread of the feed died");
             }
         }
+        // The last reference: nobody else keeps a strong one.
+        drop(self.source);
     }
 }
 
@@ -203,7 +204,7 @@ const fn lane(sealed: &Sealed) -> Lane {
 
 fn forward(host: &ViewHost, source: &Source) {
     while let Some(directives) = host.directives().wait() {
-        source.direct(directives);
+        directives.into_iter().for_each(|directive| source.direct(directive));
     }
 }
 

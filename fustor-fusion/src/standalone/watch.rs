@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::io::{self, Write, stderr};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use fustor_agent::Source;
 use serde_json::json;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use super::feed::{Feed, FeedConfig, FeedError};
 use super::naming::name_views;
 use super::progress::Progress;
 use crate::host::{Clock, HostConfig, ViewHost};
-use crate::http::{App, ViewState, serve};
+use crate::http::{App, Describe, ViewState, serve};
 
 /// Answers under way at a signal have so long to finish.
 const GRACE: Duration = Duration::from_secs(5);
@@ -145,7 +146,7 @@ impl Views {
         &mut self,
         config: &WatchConfig,
         name: &str,
-        root: &std::path::Path,
+        root: &Path,
         clock: &Arc<Clock>,
     ) -> Result<(), WatchError> {
         let mut settings = HostConfig::default();
@@ -173,16 +174,13 @@ impl Views {
 
     fn states(&self, config: &WatchConfig) -> Vec<ViewState> {
         let limit = (config.max_tree_items > 0).then_some(config.max_tree_items);
-        let roots = config.dirs.iter().map(|dir| dir.display().to_string());
-        let views = self.hosts.iter().zip(roots).map(|(host, root)| {
-            let (watch, audit) = (config.watch, config.audit_interval.as_secs());
-            let mut state = ViewState::new(host.clone());
-            state.max_tree_items = limit;
-            state.source = Some(Box::new(
-                move || json!({"root": root, "watch": watch, "audit_interval_sec": audit}),
-            ));
-            state
-        });
+        let views =
+            self.hosts.iter().zip(&self.feeds).zip(&config.dirs).map(|((host, feed), root)| {
+                let mut state = ViewState::new(host.clone());
+                state.max_tree_items = limit;
+                state.source = Some(describe(config, root, Arc::downgrade(feed.source())));
+                state
+            });
         views.collect()
     }
 
@@ -194,6 +192,28 @@ impl Views {
             feed.stop();
         }
     }
+}
+
+/// What a view's agent says of itself. It does not keep the agent alive.
+fn describe(config: &WatchConfig, root: &Path, source: Weak<Source>) -> Describe {
+    let root = root.display().to_string();
+    let (watch, audit) = (config.watch, config.audit_interval.as_secs());
+    Box::new(move || {
+        let progress = source.upgrade().map(|source| source.progress()).unwrap_or_default();
+        let errors = progress.errors;
+        json!({
+            "root": root,
+            "watch": watch,
+            "audit_interval_sec": audit,
+            "watches": progress.watches,
+            "entries_read": progress.entries,
+            "directories_read": progress.directories,
+            "directories_left": progress.directories_left,
+            "queue": progress.queue_len,
+            "errors": {"unreadable": errors.unreadable, "failing": errors.failing,
+                       "hanging": errors.hanging, "restless": errors.restless},
+        })
+    })
 }
 
 /// Reports on the views for ever; returns the name of one that died.
