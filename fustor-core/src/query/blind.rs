@@ -8,8 +8,8 @@ use crate::path::ViewPath;
 use crate::query::args::Limit;
 use crate::query::entry::Entry;
 use crate::query::find::{Filter, Finder, Progress, SLICE_ROWS};
+use crate::snapshot::Snapshot;
 use crate::time::Now;
-use crate::view::Snapshot;
 
 /// How much is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn blind_spots(snapshot: &Snapshot, _now: Now, args: &BlindArgs) -> BlindSpo
     let limit = args.limit.get();
     let additions = additions(snapshot, limit);
     let additions_count = u64::from(snapshot.tree().meta(DirId::ROOT).totals.blind);
-    let kept = snapshot.blind_deletions().count() as u64;
+    let kept = snapshot.blind_deletion_count() as u64;
     let deletion_count = kept + snapshot.blind_deletions_dropped();
     let deletions: Vec<ViewPath> =
         snapshot.blind_deletions().take(limit).map(|deletion| deletion.path.clone()).collect();

@@ -4,8 +4,8 @@ use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::args::Limit;
 use crate::query::list::prefix;
+use crate::snapshot::Snapshot;
 use crate::tree::{Change, Tree};
-use crate::view::Snapshot;
 
 /// What happened to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use crate::query::entry::Entry;
 use crate::query::name_test::{NameTest, PatternError};
 use crate::query::trust::trust;
 use crate::query::walk::{RowCursor, next_dir};
+use crate::snapshot::{Snapshot, Trust};
 use crate::time::{Now, StorageTime};
-use crate::tree::Totals;
-use crate::view::{Snapshot, Trust};
+use crate::tree::{Entries, Totals};
 
 /// Rows that are looked at between two questions whether to go on.
 pub(crate) const SLICE_ROWS: usize = 16_384;
@@ -94,9 +94,22 @@ impl Filter {
         })
     }
 
+    /// The first row at or after `from` that passes, or the number of rows. `dir` is the directory's path without a
+    /// trailing slash.
+    fn next(&self, block: &Block, dir: &[u8], from: usize) -> usize {
+        let mut at = from;
+        loop {
+            at = self.name.next(block, dir, at);
+            if at >= block.len() || self.passes(block, at) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+
     /// Whether row `i`, whose name has passed, passes altogether.
     fn passes(&self, block: &Block, i: usize) -> bool {
-        self.kinds.has(block.kind(i))
+        (self.kinds == Kinds::ALL || self.kinds.has(block.kind(i)))
             && self.sizes.is_none_or(|(min, max)| (min..=max).contains(&block.size(i)))
             && (self.marks == Marks::NONE || block.marks(i).has(self.marks))
             && self.times.is_none_or(|(newer, older)| {
@@ -166,7 +179,7 @@ impl Finder {
         let path = if path.is_root() { Vec::new() } else { path.as_bytes().to_vec() };
         let mut finder =
             Self { snapshot: snapshot.clone(), filter, question: 0, path, frames: Vec::new() };
-        finder.enter(dir);
+        let _rows = finder.enter(dir);
         finder
     }
 
@@ -185,13 +198,29 @@ impl Finder {
             }
             self.path.push(b'/');
             self.path.extend_from_slice(name);
-            self.enter(child);
+            let depth = self.frames.len();
+            let _rows = self.enter(child);
+            if self.frames.len() == depth {
+                return;
+            }
         }
     }
 
-    fn enter(&mut self, dir: DirId) {
-        let rows = RowCursor::open(self.snapshot.tree().entries(dir));
-        self.frames.push(Frame { rows, path_len: self.path.len(), hit: None });
+    /// Goes into a directory, unless one look at its block tells that nothing in it passes and nothing lies below.
+    /// Gives how many rows that look took.
+    fn enter(&mut self, dir: DirId) -> usize {
+        let entries = self.snapshot.tree().entries(dir);
+        let mut frame = Frame { rows: RowCursor::default(), path_len: self.path.len(), hit: None };
+        if let Entries::One(block) = entries {
+            let hit = self.filter.next(block, &self.path, 0);
+            if hit == block.len() && block.dir_count() == 0 {
+                return hit;
+            }
+            frame.hit = Some(hit);
+        }
+        frame.rows = RowCursor::open(entries);
+        self.frames.push(frame);
+        0
     }
 
     /// Looks at about `rows` more rows and gives each that passes to `visit`, which may break the slice off after it.
@@ -229,7 +258,7 @@ impl Finder {
         };
         let hit = match frame.hit {
             Some(hit) if hit >= from => hit,
-            Some(_) | None => self.filter.name.next(block, &self.path, from),
+            Some(_) | None => self.filter.next(block, &self.path, from),
         };
         let dir = if deep { block.len() } else { next_dir(block, from) };
         let at = hit.min(dir);
@@ -245,15 +274,16 @@ impl Finder {
         self.path.push(b'/');
         self.path.extend_from_slice(block.name(at));
         let mut flow = ControlFlow::Continue(());
-        if hit == at && self.filter.passes(&block, at) {
+        if hit == at {
             flow = visit(&self.path, &block.row(at));
         }
+        let mut used = at - from + 1;
         if dir == at
             && self.filter.may_pass_below(&self.snapshot.tree().meta(block.child(at)).totals)
         {
-            self.enter(block.child(at));
+            used += self.enter(block.child(at));
         }
-        (at - from + 1, flow)
+        (used, flow)
     }
 
     /// Where to go on; `None` when everything was looked at.

@@ -1,17 +1,24 @@
-//! Small trees for the tests of questions.
+//! Small views for the tests of questions, made of observations as an agent sends them.
 
-use crate::entry::{Facts, Kind, Marks, Row};
-use crate::id::{DirId, StorageId};
-use crate::key::Key;
+use crate::block::BlockBuilder;
+use crate::entry::{Facts, Kind};
+use crate::event::{Batch, Command, CyclePhase, Event, Listing, RootIdentity};
+use crate::id::{AgentId, Epoch, Origin, Seq, StorageId};
+use crate::key::Tier;
+use crate::merge::ViewConfig;
 use crate::path::ViewPath;
-use crate::time::{Mono, Now, SECOND, Stamp, StorageTime};
-use crate::tree::{Delta, Writer};
-use crate::view::Snapshot;
+use crate::snapshot::Snapshot;
+use crate::time::{BootTime, ClockMap, Mono, Now, SECOND, Stamp, StorageTime};
+use crate::view::View;
 
-pub(crate) const T0: i64 = 1_795_329_602 * SECOND;
+/// The second at which the views of the tests begin.
+pub(crate) const BEGIN_SEC: i64 = 1_795_329_602;
 
-pub(crate) fn now() -> Now {
-    Now { mono: Mono(0), wall: Stamp(T0 + 3600 * SECOND) }
+pub(crate) const DIR: Facts = Facts { nlink: 2, ..Facts::PLACEHOLDER };
+
+/// `sec` seconds after the beginning.
+pub(crate) fn at(sec: i64) -> Now {
+    Now { mono: Mono(sec * SECOND), wall: Stamp((BEGIN_SEC + sec) * SECOND) }
 }
 
 pub(crate) fn path(text: &str) -> ViewPath {
@@ -27,47 +34,78 @@ pub(crate) fn special(kind: Kind) -> Facts {
     Facts { kind, ..file(0, 1) }
 }
 
-/// A view that knows these entries; directories above them are inferred.
-pub(crate) fn view_of(entries: &[(Vec<u8>, Facts)]) -> Snapshot {
-    let mut w = Writer::new();
-    for (p, facts) in entries {
-        put(&mut w, &ViewPath::parse(p).unwrap(), *facts);
-    }
-    Snapshot { tree: w.tree().clone() }
+/// A view with one agent.
+pub(crate) struct Scene {
+    view: View,
+    seq: u32,
 }
 
-fn put(w: &mut Writer, path: &ViewPath, facts: Facts) {
-    let names: Vec<&[u8]> = path.names().collect();
-    let mut dir = DirId::ROOT;
-    for (k, name) in names.iter().enumerate() {
-        let last = k + 1 == names.len();
-        let found = w.entries(dir).find(name).map(|r| r.child);
-        if let Some(child) = found {
-            if child != DirId::NONE {
-                dir = child;
-                continue;
-            } else {
-                return;
-            }
-        }
-        let facts = if last { facts } else { Facts::PLACEHOLDER };
-        let child = if facts.kind.is_dir() { w.allocate(dir, name) } else { DirId::NONE };
-        let row = Row {
-            name,
-            facts,
-            key: Key::NONE,
-            marks: if last { Marks::NONE } else { Marks::PLACEHOLDER },
-            storage: StorageId(0),
-            child,
-        };
-        w.entries_mut(dir).put(&row);
-        let mut d = Delta::default();
-        d.add_row(&row);
-        w.shift(dir, &d, Key::NONE);
-        if !last {
-            dir = child;
-        }
+impl Scene {
+    pub(crate) fn new(writers_watched: bool) -> Self {
+        let mut view = View::new(ViewConfig::default(), 1);
+        let root = RootIdentity { fs_type: 1, fs_id: 1, inode: 0 };
+        let attach = Command::Attach { storage: StorageId(0), root, writers_watched };
+        let _attached = view.apply(at(0), attach);
+        Self { view, seq: 0 }
     }
+
+    /// Applies events that arrive `sec` seconds after the beginning.
+    pub(crate) fn hear(&mut self, sec: i64, events: Vec<Event>) {
+        self.seq += 1;
+        let origin = Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(self.seq) };
+        let clock = ClockMap { offset_ns: 0, uncertainty_ns: 0 };
+        let batch = Batch { storage: StorageId(0), origin, clock, cache_window_ns: 0, events };
+        let _applied = self.view.apply(at(sec), Command::Batch(batch));
+    }
+
+    /// A complete listing that began `sec` seconds after the beginning.
+    pub(crate) fn list(&mut self, sec: i64, dir: &str, rows: &[(&str, Facts)]) {
+        let dir = path(dir);
+        let mut builder = BlockBuilder::default();
+        for (name, facts) in rows {
+            builder.push(name.as_bytes(), facts);
+        }
+        let blocks = builder.finish(dir.name());
+        let stamp = boot(sec);
+        self.hear(
+            sec,
+            vec![Event::Listing(Listing { dir, stamp, complete: true, facts: DIR, blocks })],
+        );
+    }
+
+    pub(crate) fn cycle(&mut self, phase: CyclePhase, sec: i64) {
+        self.hear(sec, vec![Event::Cycle { phase, stamp: boot(sec) }]);
+    }
+
+    pub(crate) fn upsert(&mut self, sec: i64, tier: Tier, at: &str, facts: Facts) {
+        self.hear(sec, vec![Event::Upsert { path: path(at), stamp: boot(sec), tier, facts }]);
+    }
+
+    pub(crate) fn detach(&mut self, sec: i64) {
+        let _applied = self.view.apply(at(sec), Command::Detach { storage: StorageId(0) });
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.view.check().unwrap();
+        self.view.snapshot()
+    }
+}
+
+pub(crate) fn boot(sec: i64) -> BootTime {
+    BootTime((BEGIN_SEC + sec) * SECOND)
+}
+
+/// A view that knows these entries; directories above them are inferred.
+pub(crate) fn view_of(entries: &[(Vec<u8>, Facts)]) -> Snapshot {
+    let mut scene = Scene::new(false);
+    let upsert = |(path, facts): &(Vec<u8>, Facts)| Event::Upsert {
+        path: ViewPath::parse(path).unwrap(),
+        stamp: boot(1),
+        tier: Tier::Scan,
+        facts: *facts,
+    };
+    scene.hear(1, entries.iter().map(upsert).collect());
+    scene.view.snapshot()
 }
 
 pub(crate) fn sample(entries: &[(&str, Facts)]) -> Snapshot {

@@ -7,8 +7,8 @@ use crate::path::ViewPath;
 use crate::query::args::ListArgs;
 use crate::query::cursor::{Cursor, CursorError};
 use crate::query::entry::Entry;
+use crate::snapshot::{Snapshot, Trust};
 use crate::time::Now;
-use crate::view::{Snapshot, Trust};
 
 /// Why a directory was not listed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -5,9 +5,9 @@ use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::entry::{Entry, NotFound};
 use crate::query::trust::trust;
+use crate::snapshot::{Snapshot, Trust};
 use crate::time::{Now, Stamp};
 use crate::tree::Totals;
-use crate::view::{Snapshot, Trust};
 
 /// One entry with all that is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +44,8 @@ pub fn metadata(snapshot: &Snapshot, now: Now, path: &ViewPath) -> Result<Metada
     })
 }
 
-/// The suspects are ordered by deadline, not by path, and bounded by the view's `max_suspects`.
 fn deadline(snapshot: &Snapshot, path: &ViewPath) -> Option<Stamp> {
     let (parent, name) = path.split()?;
     let dir = snapshot.tree().dir(&parent)?;
-    snapshot
-        .suspects()
-        .find(|suspect| suspect.dir == dir && suspect.name == name)
-        .map(|suspect| suspect.until)
+    snapshot.suspect_until(dir, name)
 }

@@ -11,8 +11,8 @@ use crate::query::args::Kinds;
 use crate::query::entry::LimitExceeded;
 use crate::query::find::{Filter, Finder, Progress, SLICE_ROWS};
 use crate::query::name_test::{NameTest, PatternError};
+use crate::snapshot::Snapshot;
 use crate::time::Now;
-use crate::view::Snapshot;
 use crate::wire::json::{CHUNK_BYTES, Detail, node_at};
 
 /// What to search for.

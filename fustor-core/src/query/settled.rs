@@ -7,8 +7,8 @@ use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::nearest_dir;
+use crate::snapshot::{Snapshot, Trust, TrustReason, TrustState};
 use crate::time::{Now, SECOND, Stamp};
-use crate::view::{Snapshot, Trust, TrustReason, TrustState};
 
 /// How long a subtree must have been quiet when nothing is said: as long as a file that was just written counts as
 /// possibly incomplete.

@@ -4,8 +4,8 @@ use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::trust;
+use crate::snapshot::{Snapshot, Trust};
 use crate::time::{Now, Stamp, StorageTime};
-use crate::view::{Snapshot, Trust};
 
 /// What `/stats` of 0.8 says of a view.
 #[derive(Clone, Debug, PartialEq)]

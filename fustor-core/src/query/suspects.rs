@@ -3,8 +3,8 @@
 use crate::id::{DirId, Revision};
 use crate::query::args::Limit;
 use crate::query::list::prefix;
+use crate::snapshot::Snapshot;
 use crate::time::{Now, Stamp};
-use crate::view::Snapshot;
 
 /// Which page is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct SuspectList {
     pub revision: Revision,
 }
 
-/// One page of the entries that may be incomplete. Entries that were detached with their directory are passed over.
+/// One page of the entries that may be incomplete.
 #[must_use]
 pub fn suspects(snapshot: &Snapshot, _now: Now, args: &SuspectArgs) -> SuspectList {
     let tree = snapshot.tree();
@@ -40,7 +40,11 @@ pub fn suspects(snapshot: &Snapshot, _now: Now, args: &SuspectArgs) -> SuspectLi
                 Some((suspect.dir, tree.path_of(suspect.dir).map(|path| prefix(&path).to_vec())));
         }
         if let Some((_, Some(dir))) = &known {
-            let path = [dir, &b"/"[..], suspect.name].concat();
+            // Without a name the directory as a whole is meant.
+            let path = match (dir.is_empty(), suspect.name) {
+                (false, b"") => dir.clone(),
+                (_, name) => [dir, &b"/"[..], name].concat(),
+            };
             page.push((path.into_boxed_slice(), suspect.until));
         }
     }

@@ -5,14 +5,18 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::fixture::{file, now, path, sample, special, view_of};
+use super::fixture::{DIR, Scene, at, boot, file, path, sample, special, view_of};
 use super::*;
 use crate::entry::{Facts, Kind};
-use crate::time::StorageTime;
-use crate::view::Snapshot;
+use crate::event::{CyclePhase, Event};
+use crate::key::Tier;
+use crate::snapshot::Snapshot;
+use crate::time::{Now, StorageTime};
 use crate::wire::json::ToJson;
 
-const DIR: Facts = Facts { nlink: 2, ..Facts::PLACEHOLDER };
+fn now() -> Now {
+    at(3600)
+}
 
 fn shop() -> Snapshot {
     sample(&[
@@ -568,4 +572,138 @@ proptest! {
         collect(&tree_json(&snapshot, &tree_args("/")), &mut nested);
         prop_assert_eq!(nested, found(&snapshot, &FindArgs::below(path("/"))));
     }
+}
+
+#[test]
+fn suspects_are_listed_and_shown_until_they_rest() {
+    let mut scene = Scene::new(false);
+    scene.list(1, "/", &[("d", DIR)]);
+    scene.list(1, "/d", &[("x", file(1, 1))]);
+    scene.upsert(10, Tier::Partial, "/d/x", file(2, 2));
+    scene.upsert(10, Tier::Partial, "/d/y", file(3, 3));
+    let snapshot = scene.snapshot();
+    let page =
+        suspects(&snapshot, at(11), &SuspectArgs { limit: Limit::new(1).unwrap(), offset: 0 });
+    assert_eq!((page.suspects.len(), page.next), (1, Some(1)));
+    let rest = suspects(&snapshot, at(11), &SuspectArgs { limit: Limit::default(), offset: 1 });
+    assert_eq!((rest.suspects.len(), rest.next), (1, None));
+    let all = json(&suspects(&snapshot, at(11), &SuspectArgs::default()).to_json());
+    let listed: Vec<&str> =
+        all.as_array().unwrap().iter().map(|row| row["path"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["/d/x", "/d/y"]);
+    let node = tree_json(&snapshot, &tree_args("/d/x"));
+    assert_eq!(node["integrity_suspect"], true);
+    let known = json(&metadata(&snapshot, at(11), &path("/d/x")).unwrap().to_json());
+    assert_eq!(known["suspect_until"], all[0]["suspect_until"]);
+    assert_eq!(known["tier"], "partial");
+    assert_eq!(json(&stats(&snapshot, at(11), None).to_json())["suspect_file_count"], 2);
+    scene.upsert(20, Tier::Atomic, "/d/x", file(4, 4));
+    let left = suspects(&scene.snapshot(), at(21), &SuspectArgs::default());
+    assert_eq!(left.suspects.iter().map(|(path, _)| &**path).collect::<Vec<_>>(), [b"/d/y"]);
+    assert_eq!(tree_json(&scene.snapshot(), &tree_args("/d/x"))["integrity_suspect"], false);
+}
+
+#[test]
+fn blind_spots_are_what_only_scans_have_found() {
+    let mut scene = Scene::new(false);
+    scene.list(1, "/", &[("d", DIR), ("e", DIR)]);
+    scene.list(1, "/d", &[("old", file(1, 1)), ("x", file(1, 1))]);
+    scene.list(1, "/e", &[]);
+    scene.list(4000, "/d", &[("new", file(2, 2)), ("newer", file(2, 2)), ("x", file(1, 1))]);
+    let snapshot = scene.snapshot();
+    let spots = blind_spots(&snapshot, at(4001), &BlindArgs::default());
+    assert_eq!(
+        (paths(&spots.additions), spots.additions_count),
+        (vec!["/d/new".to_owned(), "/d/newer".to_owned()], 2)
+    );
+    let answer = json(&spots.to_json());
+    assert_eq!(
+        (&answer["deletions"][0], &answer["deletion_count"]),
+        (&Value::from("/d/old"), &Value::from(1))
+    );
+    assert_eq!(
+        (&answer["truncated"], &answer["additions"][0]["agent_missing"]),
+        (&false.into(), &true.into())
+    );
+    let one = blind_spots(&snapshot, at(4001), &BlindArgs { limit: Limit::new(1).unwrap() });
+    assert_eq!((one.additions.len(), one.additions_count, one.truncated), (1, 2, true));
+    assert_eq!(json(&stats(&snapshot, at(4001), None).to_json())["has_blind_spot"], true);
+}
+
+fn rest(scene: &Scene, sec: i64, text: &str, quiet_sec: u64) -> Settled {
+    settled(&scene.snapshot(), at(sec), &SettledArgs { path: path(text), quiet_sec }).unwrap()
+}
+
+#[test]
+fn watched_writers_settle_with_time() {
+    let mut scene = Scene::new(true);
+    assert_eq!(rest(&scene, 2, "/", 0).reasons, [SettledReason::Unlisted]);
+    scene.list(1, "/", &[("d", DIR), ("e", DIR)]);
+    scene.list(1, "/d", &[("x", file(1, 1))]);
+    scene.list(1, "/e", &[]);
+    scene.upsert(100, Tier::Atomic, "/d/x", file(2, 2));
+    let soon = rest(&scene, 129, "/d", 30);
+    assert_eq!(
+        (soon.settled, soon.basis, &soon.reasons[..]),
+        (false, Basis::Realtime, &[SettledReason::NotQuiet][..])
+    );
+    assert_eq!(soon.quiet_for_ns, Some(29 * crate::SECOND));
+    assert!(rest(&scene, 130, "/d", 30).settled);
+    assert!(rest(&scene, 129, "/e", 30).settled);
+    scene.upsert(200, Tier::Partial, "/d/x", file(3, 3));
+    let open = rest(&scene, 201, "/d", 0);
+    assert_eq!((open.pending.suspects, &open.reasons[..]), (1, &[SettledReason::Suspects][..]));
+    scene.detach(300);
+    assert!(rest(&scene, 400, "/e", 0).reasons.contains(&SettledReason::Stale));
+    let answer = json(&soon.to_json());
+    assert_eq!(
+        (&answer["quiet_for_sec"], &answer["reasons"][0]),
+        (&Value::from(29.0), &Value::from("not_quiet"))
+    );
+}
+
+#[test]
+fn unwatched_writers_settle_by_the_last_whole_scan_only() {
+    let mut scene = Scene::new(false);
+    scene.cycle(CyclePhase::Begin, 1);
+    scene.list(2, "/", &[("d", DIR)]);
+    scene.list(3, "/d", &[("x", file(1, 1))]);
+    let never = rest(&scene, 5000, "/", 0);
+    assert_eq!(
+        (never.settled, never.as_of, &never.reasons[..]),
+        (false, None, &[SettledReason::NeverVerified][..])
+    );
+    let leaf = rest(&scene, 5000, "/d", 0);
+    assert_eq!((leaf.basis, leaf.as_of), (Basis::Listing, Some(at(3).wall)));
+    scene.cycle(CyclePhase::End, 4);
+    assert_eq!(rest(&scene, 5000, "/", 0).as_of, Some(at(1).wall));
+}
+
+#[test]
+fn changes_between_two_snapshots() {
+    let mut scene = Scene::new(false);
+    scene.list(1, "/", &[("d", DIR), ("e", DIR)]);
+    scene.list(1, "/d", &[("old", file(1, 1)), ("x", file(1, 1))]);
+    let older = scene.snapshot();
+    scene.upsert(10, Tier::Atomic, "/d/x", file(2, 2));
+    scene.upsert(10, Tier::Atomic, "/d/y", file(2, 2));
+    scene.hear(11, vec![Event::Delete { path: path("/d/old"), stamp: boot(11) }]);
+    let newer = scene.snapshot();
+    let answer = changes(&older, &newer, Limit::default());
+    let mut ops: Vec<(String, bool)> = answer
+        .changes
+        .iter()
+        .map(|changed| {
+            (String::from_utf8_lossy(&changed.path).into_owned(), changed.op == Op::Upsert)
+        })
+        .collect();
+    ops.sort();
+    assert_eq!(
+        ops,
+        [("/d/old".to_owned(), false), ("/d/x".to_owned(), true), ("/d/y".to_owned(), true)]
+    );
+    let short = json(&changes(&older, &newer, Limit::new(1).unwrap()).to_json());
+    assert_eq!((&short["omitted"], &short["truncated"]), (&Value::from(2), &Value::from(true)));
+    assert_eq!(short["to"], newer.revision().to_string());
+    assert!(changes(&newer, &newer, Limit::default()).changes.is_empty());
 }

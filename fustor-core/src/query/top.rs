@@ -9,9 +9,9 @@ use crate::path::ViewPath;
 use crate::query::args::{ArgError, Limit};
 use crate::query::entry::Entry;
 use crate::query::list::{ListError, prefix};
+use crate::snapshot::{Snapshot, Trust};
 use crate::time::Now;
 use crate::tree::Tree;
-use crate::view::{Snapshot, Trust};
 
 /// What makes a child great.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
+use crate::snapshot::{Snapshot, Trust, TrustState};
 use crate::time::Now;
-use crate::view::{Snapshot, Trust, TrustState};
 use crate::wire::json::seconds;
 
 /// The trust in what is said of `path`: that of the nearest known directory at or above it.
@@ -72,8 +72,8 @@ pub fn parse_revision(text: &str) -> Option<Revision> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::TrustReason;
     use crate::time::Stamp;
-    use crate::view::TrustReason;
 
     #[test]
     fn the_header_says_state_time_and_reasons() {

@@ -6,26 +6,28 @@ use crate::tree::{Entries, Tree};
 
 /// A position among the rows of one directory. Holds the blocks by reference count, so it outlives the borrow of the
 /// tree; a directory of ten million entries costs 20 000 references.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RowCursor {
-    /// The blocks that are left, the current one last.
-    blocks: Vec<Block>,
+    /// The block of the next row; never an empty one.
+    block: Option<Block>,
     at: usize,
+    /// The blocks after it, the next one last.
+    rest: Vec<Block>,
 }
 
 impl RowCursor {
     /// Before the first row.
     pub(crate) fn open(entries: &Entries) -> Self {
-        let mut blocks: Vec<Block> = entries.blocks().cloned().collect();
-        blocks.reverse();
-        let mut cursor = Self { blocks, at: 0 };
-        cursor.skip_empty();
-        cursor
+        let mut blocks = entries.blocks().filter(|block| !block.is_empty());
+        let block = blocks.next().cloned();
+        let mut rest: Vec<Block> = blocks.cloned().collect();
+        rest.reverse();
+        Self { block, at: 0, rest }
     }
 
     /// Before the first row whose name is not less than `name`. True: it has that name.
     pub(crate) fn seek(&mut self, name: &[u8]) -> bool {
-        while let Some(block) = self.blocks.last() {
+        while let Some(block) = &self.block {
             match block.find(name) {
                 Ok(i) => {
                     self.at = i;
@@ -43,27 +45,20 @@ impl RowCursor {
 
     /// The block of the next row and that row's index in it.
     pub(crate) fn peek(&self) -> Option<(&Block, usize)> {
-        self.blocks.last().map(|block| (block, self.at))
+        self.block.as_ref().map(|block| (block, self.at))
     }
 
     /// Moves to row `i` of the current block, or past it.
     pub(crate) fn go_to(&mut self, i: usize) {
         self.at = i;
-        if self.blocks.last().is_some_and(|block| i >= block.len()) {
+        if self.block.as_ref().is_some_and(|block| i >= block.len()) {
             self.drop_block();
         }
     }
 
     fn drop_block(&mut self) {
-        drop(self.blocks.pop());
+        self.block = self.rest.pop();
         self.at = 0;
-        self.skip_empty();
-    }
-
-    fn skip_empty(&mut self) {
-        while self.blocks.last().is_some_and(Block::is_empty) {
-            drop(self.blocks.pop());
-        }
     }
 }
 

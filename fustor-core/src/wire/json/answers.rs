@@ -11,9 +11,9 @@ use crate::query::{
     Basis, BlindSpots, Changed, Changes, Cursor, Entry, FindPage, LimitExceeded, ListPage,
     Metadata, Op, Settled, Stats, SubtreeStats, SuspectList, TopBy, TopPage, state_word,
 };
+use crate::snapshot::{Trust, TrustState};
 use crate::time::Stamp;
 use crate::tree::Totals;
-use crate::view::{Trust, TrustState};
 
 /// A value that is a JSON document.
 pub trait ToJson {
