@@ -11,6 +11,7 @@ mod path;
 #[cfg(test)]
 #[path = "tree/pvec.rs"]
 mod pvec;
+mod source;
 mod time;
 
 pub use block::{Block, BlockBuilder, BlockError, CHUNK_ROWS};
@@ -22,4 +23,7 @@ pub use event::{
 pub use id::{AgentId, DirId, Epoch, Origin, Revision, Seq, StorageId};
 pub use key::{Claim, Key, Tier};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
+pub use source::{
+    Admission, Change, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step, WatchId, WatchSet,
+};
 pub use time::{BootTime, ClockMap, Mono, Now, SECOND, Stamp, StorageTime};

@@ -103,11 +103,7 @@ impl Root {
     }
 
     /// `lstat` of a path below the root. `Ok(None)`: it is not there.
-    pub(crate) fn look(
-        &self,
-        path: &ViewPath,
-        fresh: Freshness,
-    ) -> io::Result<Option<Look>> {
+    pub(crate) fn lstat(&self, path: &ViewPath, fresh: Freshness) -> io::Result<Option<Look>> {
         let looked = match path.split() {
             None => look_through(self.fd.as_fd()),
             Some((parent, name)) => {
@@ -145,8 +141,7 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
 pub fn root_identity(path: &Path) -> io::Result<RootIdentity> {
     let root = Root::open(path)?;
     let fs = rustix::fs::fstatfs(&root.fd)?;
-    let [low, high] = fs.f_fsid.val;
-    let fs_id = u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32;
+    let fs_id = rustix::fs::fstatvfs(&root.fd)?.f_fsid;
     Ok(RootIdentity { fs_type: fs.f_type.cast_unsigned(), fs_id, inode: root.look.facts.inode })
 }
 

@@ -5,9 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use fustor_core::{Facts, Kind, Owner, SECOND, StorageTime};
-use rustix::fs::{
-    AtFlags, FileType, Statx, StatxAttributes, StatxFlags, StatxTimestamp, statx,
-};
+use rustix::fs::{AtFlags, FileType, Statx, StatxAttributes, StatxFlags, StatxTimestamp, statx};
 
 /// Only what a row holds: a network file system may then leave out the rest.
 pub(super) const MASK: StatxFlags = StatxFlags::TYPE
@@ -75,11 +73,7 @@ impl From<&Statx> for Look {
 
 /// `lstat` of a name in an open directory.
 #[inline]
-pub(crate) fn look_at(
-    dir: BorrowedFd<'_>,
-    name: &CStr,
-    fresh: Freshness,
-) -> io::Result<Look> {
+pub(crate) fn look_at(dir: BorrowedFd<'_>, name: &CStr, fresh: Freshness) -> io::Result<Look> {
     let sync = match fresh {
         Freshness::Ordinary => AtFlags::empty(),
         Freshness::Forced => AtFlags::STATX_FORCE_SYNC,

@@ -28,15 +28,26 @@ pub(crate) struct Job {
     pub(crate) scope: Scope,
     /// How often it was tried in vain.
     pub(crate) tries: u8,
+    /// Whether it was reported as not covered, so that success is worth a report too.
+    pub(crate) troubled: bool,
     /// The cycle that waits for it.
     pub(crate) run: Option<Arc<Run>>,
-    /// Whether a missing directory shows that the parent is to be listed: so for jobs that come from outside.
-    pub(crate) asked: bool,
+    /// Whether its cycle begins with it.
+    pub(crate) opens: bool,
 }
 
 impl Job {
     pub(crate) fn new(path: ViewPath, scope: Scope) -> Self {
-        Self { path, parent: None, parent_watch: None, scope, tries: 0, run: None, asked: true }
+        Self {
+            path,
+            parent: None,
+            parent_watch: None,
+            scope,
+            tries: 0,
+            troubled: false,
+            run: None,
+            opens: false,
+        }
     }
 }
 

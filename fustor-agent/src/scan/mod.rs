@@ -10,6 +10,7 @@ mod worker;
 mod tests;
 
 pub(crate) use job::{Job, Scope};
+pub(crate) use list::Names;
 pub(crate) use scanner::{Fault, Scanner, Setup};
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fustor_core::{BootTime, CyclePhase, Event, GapReason, ViewPath};
 use rustc_hash::FxHashSet;
@@ -48,7 +49,8 @@ pub(crate) struct Scanner {
     wake: Condvar,
     stopping: AtomicBool,
     lost: AtomicBool,
-    pub(super) desks: Mutex<Vec<Arc<Desk>>>,
+    pub(super) bell: watchdog::Bell,
+    desks: Mutex<Vec<Arc<Desk>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -70,7 +72,10 @@ struct Work {
 
 /// What a worker does next.
 pub(super) enum Task {
-    List { job: Job, urgent: bool },
+    List {
+        job: Job,
+        urgent: bool,
+    },
     Recheck(ViewPath),
     /// The worker's results are wanted before it waits.
     HandOver,
@@ -90,6 +95,7 @@ impl Scanner {
             wake: Condvar::new(),
             stopping: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            bell: watchdog::Bell::default(),
             desks: Mutex::default(),
             threads: Mutex::default(),
         });
@@ -102,6 +108,10 @@ impl Scanner {
 
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn desks(&self) -> MutexGuard<'_, Vec<Arc<Desk>>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keep(&self, thread: JoinHandle<()>) {
@@ -126,24 +136,11 @@ impl Scanner {
             self.lose_root();
             return;
         }
-        let begin = Event::Cycle { phase: CyclePhase::Begin, stamp: clock::now() };
         let mut job = Job::new(ViewPath::root(), Scope::Below);
         job.run = Some(run);
-        job.asked = false;
-        // Never waits: a host that takes nothing must not stop whoever asked for the scan. The worker that reads the
-        // root delivers the event when there is no room now.
-        let mut work = self.work();
-        work.stack.push(job);
-        drop(work);
-        self.announce(begin);
+        job.opens = true;
+        self.work().stack.push(job);
         self.wake.notify_one();
-    }
-
-    fn announce(&self, event: Event) {
-        if let crate::outbox::Offered::Full(events) = self.setup.sink.offer(Lane::Scan, vec![event]) {
-            // Behind what fills the lane, which is all older.
-            self.setup.sink.deliver(Lane::Scan, events);
-        }
     }
 
     /// Lists a directory ahead of the scan.
@@ -176,7 +173,7 @@ impl Scanner {
         let mut work = self.work();
         let many = children.len() > 1;
         if urgent {
-            work.urgent.extend(children);
+            children.into_iter().rev().for_each(|child| work.urgent.push_front(child));
         } else {
             work.stack.extend(children.into_iter().rev());
         }
@@ -211,18 +208,9 @@ impl Scanner {
         work.later_seq += 1;
         let seq = work.later_seq;
         work.later.insert((due, seq), job);
-        true
-    }
-
-    /// Moves what is due to the urgent queue.
-    pub(super) fn wake_due(&self, now: BootTime) {
-        let mut work = self.work();
-        let later = work.later.split_off(&(now.plus(1), 0));
-        let due = std::mem::replace(&mut work.later, later);
         drop(work);
-        for (_, job) in due {
-            self.list_soon(job);
-        }
+        self.wake.notify_one();
+        true
     }
 
     /// The next task of a worker; waits for one unless the worker holds results.
@@ -239,7 +227,8 @@ impl Scanner {
                 return Task::HandOver;
             }
             work.idle += 1;
-            work = self.wake.wait(work).unwrap_or_else(PoisonError::into_inner);
+            let patience = work.patience();
+            work = self.wake.wait_timeout(work, patience).unwrap_or_else(PoisonError::into_inner).0;
             work.idle -= 1;
         }
     }
@@ -264,6 +253,13 @@ impl Scanner {
     pub(crate) fn directories_left(&self) -> u64 {
         let work = self.work();
         (work.urgent.len() + work.stack.len()) as u64
+    }
+
+    /// Something looks as if the root were gone: looks, and ends if so.
+    pub(crate) fn doubt_root(&self) {
+        if !self.setup.root.stands() {
+            self.lose_root();
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -295,18 +291,17 @@ impl Scanner {
         work.rechecks.clear();
         drop(work);
         self.wake.notify_all();
+        self.bell.ring();
+        if let Some(watches) = &self.setup.watches {
+            watches.ring();
+        }
     }
 
     /// Waits for the workers that are not stuck in the kernel.
     pub(crate) fn join(&self) {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        let stuck = self
-            .desks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .any(|desk| desk.is_given_up());
+        let stuck = self.desks().iter().any(|desk| desk.is_given_up());
         for thread in threads {
             // One that hangs ends with the process.
             if !stuck || thread.is_finished() {
@@ -317,7 +312,18 @@ impl Scanner {
 }
 
 impl Work {
+    /// How long nothing is due.
+    fn patience(&self) -> Duration {
+        let due = self.later.first_key_value().map(|((due, _), _)| due.since(clock::now()));
+        due.map_or(Duration::from_secs(3600), |ns| Duration::from_nanos(ns.max(0).cast_unsigned()))
+    }
+
     fn take(&mut self) -> Option<Task> {
+        if let Some(entry) = self.later.first_entry()
+            && entry.key().0 <= clock::now()
+        {
+            return Some(Task::List { job: entry.remove(), urgent: true });
+        }
         if let Some(path) = self.rechecks.pop_front() {
             return Some(Task::Recheck(path));
         }

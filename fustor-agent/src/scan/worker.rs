@@ -4,12 +4,12 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fustor_core::{BootTime, Event, Tier, UncoveredReason, ViewPath};
+use fustor_core::{BootTime, CyclePhase, Event, Tier, UncoveredReason, ViewPath};
 use rustix::io::Errno;
 
 use super::Counters;
-use super::job::{Job, Run, Scope};
-use super::list::{Outcome, Read, Reader};
+use super::job::{Job, Kept, Run, Scope};
+use super::list::{Names, Outcome, Read, Reader};
 use super::scanner::{Scanner, Task};
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent};
@@ -21,6 +21,9 @@ const GROUP_EVENTS: usize = 256;
 const GROUP_AGE_NS: i64 = 20 * MS;
 /// A directory whose path leads elsewhere is looked for this often, a level higher each time.
 const MOVED_TRIES_MAX: u8 = 16;
+/// So often it is looked for where its watch says before its parent is listed.
+const MOVED_TRIES_PLACE: u8 = 4;
+const MOVED_PAUSE_NS: i64 = MS;
 /// First and longest pause before a directory that could not be read completely is tried again.
 const RETRY_FIRST_NS: i64 = 1000 * MS;
 const RETRY_LAST_NS: i64 = 60_000 * MS;
@@ -88,8 +91,9 @@ pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
     let desk = Arc::new(Desk::default());
     let mut worker =
         Worker { scanner: Arc::clone(scanner), desk: Arc::clone(&desk), reader: Reader::default() };
-    let thread = std::thread::Builder::new().name("fustor-scan".into()).spawn(move || worker.run())?;
-    scanner.desks.lock().unwrap_or_else(PoisonError::into_inner).push(desk);
+    let thread =
+        std::thread::Builder::new().name("fustor-scan".into()).spawn(move || worker.run())?;
+    scanner.desks().push(desk);
     scanner.keep(thread);
     Ok(())
 }
@@ -118,10 +122,16 @@ impl Worker {
             }
         }
         self.desk.hand_over(&self.scanner);
+        self.scanner.desks().retain(|desk| !Arc::ptr_eq(desk, &self.desk));
     }
 
     fn list(&mut self, job: Job, urgent: bool) -> bool {
-        self.desk.papers().current = Some((job.path.clone(), job.run.clone()));
+        let mut papers = self.desk.papers();
+        papers.current = Some((job.path.clone(), job.run.clone()));
+        if job.opens {
+            papers.add(Event::Cycle { phase: CyclePhase::Begin, stamp: clock::now() }, 0);
+        }
+        drop(papers);
         self.desk.reading.store(true, Ordering::Release);
         let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
         self.desk.reading.store(false, Ordering::Release);
@@ -147,93 +157,139 @@ impl Worker {
     fn settle(&mut self, job: Job, outcome: Outcome, urgent: bool) {
         match outcome {
             Outcome::Read(read) => self.file(job, read, urgent),
-            Outcome::Absent => self.look_above(&job),
-            Outcome::Moved => self.moved(job),
+            Outcome::Absent => self.look_above(job),
+            Outcome::Moved { watch } => self.moved(job, watch),
             Outcome::Refused(reason) => self.report(job.path, reason),
             Outcome::Failed(error) => self.failed(job, &error),
             Outcome::Abandoned => {}
         }
     }
 
-    fn file(&mut self, mut job: Job, read: Read, urgent: bool) {
-        let Read { listing, children, uncovered, kept, watch, unwatched } = read;
-        let counters = &self.scanner.counters;
+    fn file(&self, mut job: Job, read: Read, urgent: bool) {
+        let Read { listing, children, uncovered, trouble, kept, watch, notices } = read;
         let rows = listing.blocks.iter().map(fustor_core::Block::len).sum();
-        Counters::add(&counters.directories, 1);
-        Counters::add(&counters.entries, rows as u64);
+        Counters::add(&self.scanner.counters.directories, 1);
+        Counters::add(&self.scanner.counters.entries, rows as u64);
         let path = listing.dir.clone();
-        let complete = listing.complete;
         let mut papers = self.desk.papers();
         papers.add(Event::Listing(listing), rows);
+        if trouble.is_none() && job.troubled {
+            papers.add(Event::Covered { dir: path.clone() }, 0);
+        }
+        for event in notices {
+            papers.add(event, 0);
+        }
         drop(papers);
-        for event in unwatched {
-            self.desk.papers().add(event, 0);
+        for (dir, reason) in uncovered {
+            self.report(dir, reason);
         }
-        for child in uncovered {
-            self.report(child.0, child.1);
-        }
-        if complete && job.tries > 0 {
-            self.desk.papers().add(Event::Covered { dir: path.clone() }, 0);
+        if let Some((watches, watch)) = self.scanner.setup.watches.as_deref().zip(watch)
+            && trouble.is_none()
+        {
+            watches.reconcile(watch, &children);
         }
         if job.scope != Scope::One && !children.is_empty() {
-            let watches = self.scanner.setup.watches.as_deref();
-            let jobs = children.iter().filter(|name| {
-                job.scope == Scope::Below || !watches.is_some_and(|w| w.has_child(watch, name))
-            });
-            let jobs: Vec<_> = jobs
-                .map(|name| Job {
-                    path: path.join(name),
-                    parent: kept.clone(),
-                    parent_watch: watch,
-                    scope: job.scope,
-                    tries: 0,
-                    run: job.run.clone(),
-                    asked: false,
-                })
-                .collect();
-            if let Some(run) = &job.run {
-                run.expect(jobs.len());
-            }
-            self.scanner.push_children(jobs, urgent);
+            self.descend(&job, &path, &children, kept.as_ref(), watch, urgent);
         }
-        if !complete {
-            self.report(path.clone(), UncoveredReason::Restless);
+        if let Some(reason) = trouble {
+            self.report(path.clone(), reason);
             job.path = path;
             job.scope = Scope::One;
             self.again_later(job);
         }
     }
 
-    /// A directory that somebody asked for and that is gone: only a listing of its parent proves it.
-    fn look_above(&self, job: &Job) {
-        Counters::add(&self.scanner.counters.vanished, 1);
-        if job.path.is_root() {
-            self.scanner.begin_root_check();
-        } else if job.asked
-            && let Some((parent, _)) = job.path.split()
-        {
-            self.scanner.list_soon(Job::new(parent, Scope::One));
+    fn descend(
+        &self,
+        job: &Job,
+        path: &ViewPath,
+        children: &Names,
+        kept: Option<&Arc<Kept>>,
+        watch: Option<i32>,
+        urgent: bool,
+    ) {
+        let watches = self.scanner.setup.watches.as_deref();
+        let is_known = |name: &[u8]| {
+            job.scope == Scope::Arrived
+                && watches.zip(watch).is_some_and(|(watches, at)| watches.has_child(at, name))
+        };
+        let child = |name: &[u8]| Job {
+            path: path.join(name),
+            parent: kept.cloned(),
+            parent_watch: watch,
+            scope: job.scope,
+            tries: 0,
+            troubled: false,
+            run: job.run.clone(),
+            opens: false,
+        };
+        let jobs: Vec<_> = children.iter().filter(|name| !is_known(name)).map(child).collect();
+        if let Some(run) = &job.run {
+            run.expect(jobs.len());
         }
+        // Only what has just arrived overtakes the scan: a whole subtree that was asked for may be large.
+        self.scanner.push_children(jobs, urgent && job.scope == Scope::Arrived);
     }
 
-    /// The path leads elsewhere now: whatever was read is not at this path. The parent tells what is.
-    fn moved(&self, mut job: Job) {
+    /// A directory that is gone, or moved before it was read: only a listing of its parent proves it.
+    fn look_above(&self, job: Job) {
+        Counters::add(&self.scanner.counters.vanished, 1);
+        let Some((parent, _)) = job.path.split() else { return self.scanner.doubt_root() };
+        // Where the parent is may have been reported meanwhile.
+        if job.parent_watch.is_some() && job.tries < MOVED_TRIES_PLACE {
+            let due = clock::now().plus(MOVED_PAUSE_NS << job.tries);
+            return self.requeue(Job { tries: job.tries + 1, parent: None, ..job }, due);
+        }
+        self.scanner.list_soon(Job::new(parent, Scope::One));
+    }
+
+    /// The path leads elsewhere now: whatever was read is not at this path. Its watch tells where it is as soon as the
+    /// kernel's report of the move was read; otherwise the parent tells what is there.
+    fn moved(&self, mut job: Job, watch: Option<i32>) {
         Counters::add(&self.scanner.counters.moved, 1);
         job.tries += 1;
         job.parent = None;
+        job.parent_watch = None;
+        job.opens = false;
         if job.tries > MOVED_TRIES_MAX {
-            self.report(job.path, UncoveredReason::Restless);
-            return;
+            return self.report(job.path, UncoveredReason::Restless);
+        }
+        let watched = self.scanner.setup.watches.as_deref().zip(watch);
+        if let Some((watches, watch)) = watched {
+            match watches.path_of(watch) {
+                // Removed, or moved out, as the kernel has reported meanwhile.
+                None => return,
+                Some(path) if job.tries % MOVED_TRIES_PLACE != 0 => {
+                    job.path = path;
+                    let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
+                    return self.requeue(job, due);
+                }
+                Some(_) => watches.forget(watch),
+            }
         }
         let Some((parent, _)) = job.path.split() else {
-            return self.scanner.begin_root_check();
+            return self.scanner.doubt_root();
         };
-        let mut above = Job::new(parent, Scope::Below);
-        above.tries = job.tries;
-        self.scanner.list_soon(above);
+        job.path = parent;
+        job.scope = Scope::Below;
+        self.requeue(job, clock::now());
     }
 
-    fn failed(&self, mut job: Job, error: &io::Error) {
+    /// Reads a directory again, and lets its cycle wait for that.
+    fn requeue(&self, job: Job, due: BootTime) {
+        if let Some(run) = &job.run {
+            run.expect(1);
+        }
+        let (path, run) = (job.path.clone(), job.run.clone());
+        if !self.scanner.retry_later(job, due) {
+            self.report(path, UncoveredReason::Restless);
+            if let Some(run) = run {
+                self.scanner.finish(&run);
+            }
+        }
+    }
+
+    fn failed(&self, job: Job, error: &io::Error) {
         let counters = &self.scanner.counters;
         let reason = match Errno::from_io_error(error) {
             Some(Errno::ACCESS | Errno::PERM) => {
@@ -247,7 +303,6 @@ impl Worker {
         };
         tracing::debug!(path = %job.path, %error, "a directory cannot be read");
         self.report(job.path.clone(), reason);
-        job.run = None;
         self.again_later(job);
     }
 
@@ -256,7 +311,8 @@ impl Worker {
         job.tries = job.tries.saturating_add(1);
         job.run = None;
         job.parent = None;
-        job.asked = true;
+        job.opens = false;
+        job.troubled = true;
         // Too many such directories: the next cycle finds them again.
         let _: bool = self.scanner.retry_later(job, clock::now().plus(pause));
     }
@@ -268,13 +324,13 @@ impl Worker {
 
     fn recheck(&mut self, path: &ViewPath) -> bool {
         let stamp = clock::now();
-        match self.scanner.setup.root.look(path, Freshness::Forced) {
+        match self.scanner.setup.root.lstat(path, Freshness::Forced) {
             Ok(Some(look)) => {
                 let path = path.clone();
                 let upsert = Event::Upsert { path, stamp, tier: Tier::Scan, facts: look.facts };
                 self.desk.papers().add(upsert, 1);
             }
-            Ok(None) => self.look_above(&Job::new(path.clone(), Scope::One)),
+            Ok(None) => self.look_above(Job::new(path.clone(), Scope::One)),
             Err(error) if is_absent(&error) => {}
             Err(error) => {
                 tracing::debug!(%path, %error, "a path cannot be looked at");
