@@ -7,8 +7,9 @@ use fustor_core::{DirId, Snapshot, TrustState, ViewPath};
 
 use crate::host::ViewHost;
 
-/// How often a line on a terminal is rewritten, and how often a line is added elsewhere.
-const REWRITE: Duration = Duration::from_millis(200);
+/// How often a running scan is looked at, and a line on a terminal rewritten.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a line is added where none can be rewritten, and how often a complete view is looked at.
 const APPEND: Duration = Duration::from_secs(1);
 /// How many uncovered directories are named.
 const NAMED: usize = 5;
@@ -16,7 +17,6 @@ const NAMED: usize = 5;
 /// Follows one view and says what a person at the terminal wants to know.
 pub(super) struct Progress {
     host: ViewHost,
-    started: Instant,
     last: (Instant, u64),
     said: Option<TrustState>,
     complete: bool,
@@ -25,14 +25,13 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(host: ViewHost) -> Self {
-        let started = Instant::now();
         let terminal = stderr().is_terminal();
-        Self { host, started, last: (started, 0), said: None, complete: false, terminal }
+        Self { host, last: (Instant::now(), 0), said: None, complete: false, terminal }
     }
 
     /// How long until the next look.
     pub(super) const fn pause(&self) -> Duration {
-        if self.terminal && !self.complete { REWRITE } else { APPEND }
+        if self.complete { APPEND } else { LOOK }
     }
 
     /// Looks at the view; says something if there is something to say. True: the first scan has just ended.
@@ -52,6 +51,9 @@ impl Progress {
     }
 
     fn tell_scan(&mut self, snapshot: &Snapshot) {
+        if !self.terminal && self.last.0.elapsed() < APPEND {
+            return;
+        }
         let totals = snapshot.tree().meta(DirId::ROOT).totals;
         let entries = totals.files + totals.dirs;
         let (at, before) = std::mem::replace(&mut self.last, (Instant::now(), entries));
@@ -73,7 +75,7 @@ impl Progress {
             totals.files + totals.dirs,
             totals.files,
             totals.dirs,
-            self.started.elapsed().as_secs_f64(),
+            scan_seconds(snapshot),
         );
         self.line(&text, false);
         if totals.uncovered > 0 {
@@ -98,6 +100,12 @@ impl Progress {
         // A closed standard error is no reason to stop serving.
         drop(write!(stderr(), "{start}{text}{end}"));
     }
+}
+
+fn scan_seconds(snapshot: &Snapshot) -> f64 {
+    let cycles = snapshot.cycles();
+    let ends = cycles.last_begin.zip(cycles.last_end);
+    ends.map_or(0.0, |(begin, end)| end.since(begin) as f64 / 1e9)
 }
 
 const fn same_state(one: &TrustState, other: &TrustState) -> bool {

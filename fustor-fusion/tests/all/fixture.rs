@@ -1,5 +1,6 @@
 //! A view that is fed by hand, and requests to it without a socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,7 +83,16 @@ impl Fixture {
     /// One complete scan.
     pub(crate) fn scan(&self, dirs: &[(&str, Vec<Entry>)]) {
         let mut events = vec![self.cycle(CyclePhase::Begin)];
-        events.extend(dirs.iter().map(|(path, entries)| self.listing(path, entries)));
+        // A directory's own facts are those of its row; the root has none.
+        let rows = dirs.iter().flat_map(|(path, entries)| {
+            let parent = path.trim_end_matches('/');
+            entries.iter().map(move |(name, facts)| (format!("{parent}/{name}"), *facts))
+        });
+        let rows: BTreeMap<String, Facts> = rows.collect();
+        let root = facts(Kind::Dir, 1, 0);
+        events.extend(dirs.iter().map(|(path, entries)| {
+            self.listing(path, rows.get(*path).copied().unwrap_or(root), entries)
+        }));
         events.push(self.cycle(CyclePhase::End));
         self.batch(events);
     }
@@ -90,8 +100,7 @@ impl Fixture {
     pub(crate) fn batch(&self, events: Vec<Event>) {
         let origin = Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(0) };
         let clock = self.host.clock().map();
-        let batch =
-            Batch { storage: StorageId(0), origin, clock, cache_window_ns: 0, events };
+        let batch = Batch { storage: StorageId(0), origin, clock, cache_window_ns: 0, events };
         self.apply(Command::Batch(batch));
     }
 
@@ -106,7 +115,7 @@ impl Fixture {
         BootTime(self.host.clock().now().wall.0 - self.host.clock().map().offset_ns)
     }
 
-    pub(crate) fn listing(&self, path: &str, entries: &[Entry]) -> Event {
+    pub(crate) fn listing(&self, path: &str, facts: Facts, entries: &[Entry]) -> Event {
         let dir = ViewPath::parse(path.as_bytes()).unwrap();
         let mut sorted: Vec<&Entry> = entries.iter().collect();
         sorted.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
@@ -116,7 +125,6 @@ impl Fixture {
         if blocks.is_empty() {
             blocks.push(Block::encode(dir.name(), &[]));
         }
-        let facts = Facts { inode: 1, ..facts(Kind::Dir, 1, 0) };
         Event::Listing(Listing { dir, stamp: self.stamp(), complete: true, facts, blocks })
     }
 

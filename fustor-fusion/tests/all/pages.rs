@@ -36,7 +36,8 @@ fn pages_of_one_revision_make_the_whole_even_while_it_changes() {
             let mut pages = 1;
             while let Some(cursor) = page["next"].as_str() {
                 tokio::task::block_in_place(|| add(&fixture, &format!("{route}-{pages}")));
-                page = fixture.get(&format!("{route}?path=/&limit=10&cursor={cursor}")).await.json();
+                page =
+                    fixture.get(&format!("{route}?path=/&limit=10&cursor={cursor}")).await.json();
                 assert_eq!(page["revision"], whole["revision"]);
                 found.extend(names(&page));
                 pages += 1;
@@ -67,7 +68,8 @@ fn a_cursor_of_another_question_is_refused() {
     run(async {
         let page = fixture.get("/find?path=/&limit=10").await.json();
         let cursor = page["next"].as_str().unwrap();
-        let answer = fixture.get(&format!("/find?path=/&contains=f&limit=10&cursor={cursor}")).await;
+        let answer =
+            fixture.get(&format!("/find?path=/&contains=f&limit=10&cursor={cursor}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     });
 }

@@ -92,7 +92,7 @@ fn one_entry_is_described_exactly() {
         let body = fixture.get("/metadata?path=/a/x.txt").await.json();
         assert_eq!(body["size"], 100);
         assert_eq!(body["inode"], 6);
-        assert_eq!(body["mtime_ns"], json!(1_700_000_000_123_456_789_i64));
+        assert_eq!(body["modified_time_ns"], json!(1_700_000_000_123_456_789_i64));
     });
 }
 
