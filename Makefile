@@ -15,10 +15,10 @@ BENCH ?=
 SOAK_CASES ?= 4096
 SOAK_ENTRIES ?= 10000000
 
-.PHONY: help setup run test check fmt lint doc deny tidy bench bytes soak clean
+.PHONY: help setup run test check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 setup: ## Install what the build needs and this machine lacks
 	@scripts/setup
@@ -43,14 +43,20 @@ doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --locked
 
 tidy:
-	$(CARGO) test --locked --package fustor-core --test tidy
+	$(CARGO) test --locked --package fustor-core --test core tidy
 
-deny:
+deny: cargo-deny
+	$(CARGO) deny --locked --workspace check --hide-inclusion-graph licenses bans sources
+
+cargo-deny:
 	@if ! $(CARGO) deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY_VERSION)'; then \
 	  echo "installing cargo-deny $(CARGO_DENY_VERSION): once, for some minutes"; \
 	  $(CARGO) install --quiet --locked cargo-deny --version $(CARGO_DENY_VERSION); \
 	fi
-	$(CARGO) deny --locked --workspace check
+
+# Fetches the advisory database from GitHub, which a closed build machine cannot; so it is no part of `check`.
+advisories: cargo-deny ## Check the dependencies against the RustSec advisories (needs GitHub)
+	$(CARGO) deny --locked --workspace check advisories
 
 bench: setup ## Measure with criterion: [BENCH='--bench tree -- lookup'] [FUSTOR_BENCH_ENTRIES=n]
 	$(CARGO) bench --locked --package fustor-benches $(BENCH)
