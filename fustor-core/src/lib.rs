@@ -8,9 +8,12 @@ mod event;
 mod id;
 mod key;
 mod path;
+#[cfg(test)]
+#[path = "tree/pvec.rs"]
+mod pvec;
 mod time;
 
-pub use block::{Block, BlockError, CHUNK_ROWS};
+pub use block::{Block, BlockBuilder, BlockError, CHUNK_ROWS};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{
     Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Listing, Refusal,

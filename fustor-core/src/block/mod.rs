@@ -1,43 +1,54 @@
 //! The directory block: the rows of one directory in one immutable byte string, the same on the agent, on the wire,
-//! in the tree and in a checkpoint.
+//! in the tree and in a checkpoint. `docs/block-format.md` describes the bytes.
+
+mod builder;
+mod edit;
+mod encode;
+mod layout;
+mod read;
+#[cfg(test)]
+mod tests;
+mod validate;
 
 use std::sync::Arc;
 
 use crate::entry::{Facts, Kind, Marks, Row};
 use crate::id::{DirId, StorageId};
 use crate::key::Key;
+use layout::{Field, Layout, load_u32};
+use read::View;
+
+pub use builder::BlockBuilder;
+pub use validate::BlockError;
 
 /// At most this many rows go into one block; a larger directory is a sequence of blocks.
 pub const CHUNK_ROWS: usize = 512;
 
 /// The rows of one directory, ascending by name. Cheap to clone.
+///
+/// Methods that take a row's number panic when there is no such row.
+///
+/// ```
+/// use fustor_core::{Block, BlockBuilder, Facts};
+/// let mut builder = BlockBuilder::default();
+/// builder.push(b"report.txt", &Facts { size: 7, ..Facts::default() });
+/// let block = builder.finish(b"directory").remove(0);
+/// let row = block.row(block.find(b"report.txt").unwrap());
+/// assert_eq!(row.facts.size, 7);
+/// assert_eq!(Block::parse(block.as_bytes()), Ok(block.clone()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block(Arc<[u8]>);
 
-/// Why bytes are not a block.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BlockError {
-    /// Shorter than its own header says.
-    #[error("block ends at byte {at}")]
-    Truncated {
-        /// Where a field was expected.
-        at: usize,
-    },
-}
-
 impl Block {
-    /// Validates bytes from a peer or a disk: header, lengths, order, names, ids. Everything afterwards trusts them.
-    ///
-    /// # Errors
-    /// [`BlockError`] naming what is wrong and where.
-    pub fn parse(_bytes: &[u8]) -> Result<Self, BlockError> {
-        unimplemented!()
-    }
-
     /// Encodes rows, ascending by name, in the one canonical form: equal rows give equal bytes.
+    ///
+    /// # Panics
+    /// When there are more than [`CHUNK_ROWS`] rows.
     #[must_use]
-    pub fn encode(_own_name: &[u8], _rows: &[Row<'_>]) -> Self {
-        unimplemented!()
+    pub fn encode(own_name: &[u8], rows: &[Row<'_>]) -> Self {
+        debug_assert!(rows.is_sorted_by(|a, b| a.name < b.name), "rows out of order");
+        encode::Encoder::default().encode(own_name, rows.iter().copied())
     }
 
     /// The encoded bytes.
@@ -49,7 +60,7 @@ impl Block {
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        unimplemented!()
+        load_u32(&self.0, layout::ROWS_AT) as usize
     }
 
     /// Whether there are no rows.
@@ -61,133 +72,149 @@ impl Block {
     /// Number of rows that are directories.
     #[must_use]
     pub fn dir_count(&self) -> usize {
-        unimplemented!()
+        load_u32(&self.0, layout::DIRS_AT) as usize
     }
 
     /// The directory's own name; empty for the root.
     #[must_use]
     pub fn own_name(&self) -> &[u8] {
-        unimplemented!()
+        View::of(&self.0).own_name()
     }
 
     /// The name of row `i`.
     #[must_use]
-    pub fn name(&self, _i: usize) -> &[u8] {
-        unimplemented!()
+    pub fn name(&self, i: usize) -> &[u8] {
+        self.at(i).name(i)
     }
 
     /// All names, concatenated in row order without separators, for substring search.
     #[must_use]
     pub fn names(&self) -> &[u8] {
-        unimplemented!()
+        View::of(&self.0).names()
     }
 
-    /// The row whose name holds byte `at` of [`Self::names`].
+    /// The row whose name holds byte `at` of [`Self::names`]; [`Self::len`] when `at` lies beyond them.
     #[must_use]
-    pub fn row_at(&self, _at: usize) -> usize {
-        unimplemented!()
+    pub fn row_at(&self, at: usize) -> usize {
+        View::of(&self.0).row_at(at)
     }
 
     /// Where in [`Self::names`] the name of row `i` ends.
     #[must_use]
-    pub fn name_end(&self, _i: usize) -> usize {
-        unimplemented!()
+    pub fn name_end(&self, i: usize) -> usize {
+        self.at(i).end(i)
     }
 
     /// The row with this name, or where it would be inserted.
     ///
     /// # Errors
     /// The index at which a row of that name would stand.
-    pub fn find(&self, _name: &[u8]) -> Result<usize, usize> {
-        unimplemented!()
+    pub fn find(&self, name: &[u8]) -> Result<usize, usize> {
+        View::of(&self.0).find(name)
     }
 
     /// Everything known of row `i`.
     #[must_use]
-    pub fn row(&self, _i: usize) -> Row<'_> {
-        unimplemented!()
+    pub fn row(&self, i: usize) -> Row<'_> {
+        self.at(i).row(i)
     }
 
     /// The rows in order; cheaper than [`Self::row`] for each.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        (0..self.len()).map(|i| self.row(i))
+        self.rows_from(0)
+    }
+
+    /// The rows from row `first` on, in order; none when there are fewer.
+    pub fn rows_from(&self, first: usize) -> impl ExactSizeIterator<Item = Row<'_>> {
+        View::of(&self.0).rows_from(first)
     }
 
     /// The facts of row `i`.
     #[must_use]
     pub fn facts(&self, i: usize) -> Facts {
-        self.row(i).facts
+        self.at(i).facts(i)
     }
 
     /// The kind of row `i`.
     #[must_use]
-    pub fn kind(&self, _i: usize) -> Kind {
-        unimplemented!()
+    pub fn kind(&self, i: usize) -> Kind {
+        self.at(i).kind(i)
     }
 
     /// The size of row `i` in bytes.
     #[must_use]
-    pub fn size(&self, _i: usize) -> u64 {
-        unimplemented!()
+    pub fn size(&self, i: usize) -> u64 {
+        self.at(i).cell(Field::Size, i)
     }
 
     /// The key of row `i`.
     #[must_use]
-    pub fn key(&self, _i: usize) -> Key {
-        unimplemented!()
+    pub fn key(&self, i: usize) -> Key {
+        self.at(i).key(i)
     }
 
     /// The marks of row `i`.
     #[must_use]
-    pub fn marks(&self, _i: usize) -> Marks {
-        unimplemented!()
+    pub fn marks(&self, i: usize) -> Marks {
+        self.at(i).marks(i)
     }
 
     /// The directory id of row `i`; [`DirId::NONE`] when it is not a directory.
     #[must_use]
-    pub fn child(&self, _i: usize) -> DirId {
-        unimplemented!()
+    pub fn child(&self, i: usize) -> DirId {
+        let view = self.at(i);
+        if view.kind(i).is_dir() { view.child_at_rank(view.rank(i)) } else { DirId::NONE }
     }
 
     /// The ids of all directories among the rows, in row order.
     pub fn children(&self) -> impl Iterator<Item = DirId> {
-        (0..self.len()).map(|i| self.child(i)).filter(|id| *id != DirId::NONE)
+        let view = View::of(&self.0);
+        (0..view.layout.dirs).map(move |rank| view.child_at_rank(rank))
     }
 
     /// The key that all rows share, if they do; `None` also for an empty block.
     #[must_use]
     pub fn shared_key(&self) -> Option<Key> {
-        unimplemented!()
+        let view = View::of(&self.0);
+        let rows = view.layout.rows;
+        let first = (rows > 0).then(|| view.key(0))?;
+        let uniform = view.layout.column(Field::Key).width == 0;
+        (uniform || (1..rows).all(|i| view.key(i) == first)).then_some(first)
     }
 
     /// Overwrites row `i` in place when its new values fit the columns; copies the bytes only if they are shared.
     /// `row.name` and whether it is a directory must be those of row `i`. False: nothing changed, encode anew.
-    pub fn patch(&mut self, _i: usize, _row: &Row<'_>) -> bool {
-        unimplemented!()
+    pub fn patch(&mut self, i: usize, row: &Row<'_>) -> bool {
+        debug_assert_eq!(self.name(i), row.name, "a patch does not rename");
+        assert!(i < self.len(), "row {i} of {}", self.len());
+        edit::patch(&mut self.0, i, row)
     }
 
     /// This block with one more row at its place, if its values fit the columns and it is not a directory.
     #[must_use]
-    pub fn insert(&self, _i: usize, _row: &Row<'_>) -> Option<Self> {
-        unimplemented!()
+    pub fn insert(&self, i: usize, row: &Row<'_>) -> Option<Self> {
+        debug_assert_eq!(self.find(row.name), Err(i), "row out of place");
+        assert!(i <= self.len(), "row {i} of {}", self.len());
+        edit::insert(&self.0, i, row).map(Self)
     }
 
     /// This block without row `i`.
     #[must_use]
-    pub fn remove(&self, _i: usize) -> Self {
-        unimplemented!()
+    pub fn remove(&self, i: usize) -> Self {
+        assert!(i < self.len(), "row {i} of {}", self.len());
+        edit::remove(&self.0, i)
     }
 
     /// This block under another own name.
     #[must_use]
-    pub fn renamed(&self, _own_name: &[u8]) -> Self {
-        unimplemented!()
+    pub fn renamed(&self, own_name: &[u8]) -> Self {
+        edit::renamed(&self.0, own_name)
     }
 
     /// Whether names and facts (not fusion's columns) of all rows are equal, compared column by column.
     #[must_use]
-    pub fn same_facts(&self, _other: &Self) -> bool {
-        unimplemented!()
+    pub fn same_facts(&self, other: &Self) -> bool {
+        edit::same_facts(&View::of(&self.0), &View::of(&other.0))
     }
 
     /// Adopts a block that an agent built: all rows get this key, storage, no marks and the directory ids that `child`
@@ -195,11 +222,19 @@ impl Block {
     #[must_use]
     pub fn adopt(
         &self,
-        _own_name: &[u8],
-        _key: Key,
-        _storage: StorageId,
-        _child: &mut dyn FnMut(&[u8]) -> DirId,
+        own_name: &[u8],
+        key: Key,
+        storage: StorageId,
+        child: &mut dyn FnMut(&[u8]) -> DirId,
     ) -> Self {
-        unimplemented!()
+        edit::adopt(&self.0, own_name, key, storage, child)
+    }
+
+    /// The cells, for a look at row `i`, which must exist.
+    #[inline]
+    fn at(&self, i: usize) -> View<'_> {
+        let layout = Layout::of(&self.0);
+        assert!(i < layout.rows, "row {i} of {}", layout.rows);
+        View { bytes: &self.0, layout }
     }
 }

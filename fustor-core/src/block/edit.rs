@@ -1,0 +1,333 @@
+//! Changing a block without decoding it: cells are overwritten, rows are spliced in and out of the columns.
+
+use std::sync::Arc;
+
+use super::encode::{cells_of, index_width, key_bytes, owner_bytes, put, stored};
+use super::layout::{
+    CHILD, DIRS_AT, FACT_FIELDS, FIELDS, Field, HEADER, KEY, KEYS_AT, Layout, OWN_LEN_AT, OWNER,
+    OWNERS_AT, ROWS_AT, SHAPES_AT, WHOLE_SECONDS, WIDE_ENDS, width_of,
+};
+use super::read::View;
+use super::{Block, CHUNK_ROWS};
+use crate::entry::{Marks, Owner, Row};
+use crate::id::{DirId, StorageId};
+use crate::key::Key;
+use crate::time::SECOND;
+
+/// What to store in each column for one row.
+type Deltas = [u64; FIELDS];
+
+/// How a row's entry gets into a palette.
+#[derive(Clone, Copy)]
+enum Entry<T> {
+    /// It is there, or takes the place of one that no other row uses.
+    At(usize, T),
+    /// It has to be appended.
+    New(T),
+}
+
+/// A row translated into the terms of a block.
+struct Fitted {
+    deltas: Deltas,
+    key: Entry<Key>,
+    owner: Entry<Owner>,
+}
+
+/// Whether a row takes the place of an existing one, whose palette entries it may then take over.
+#[derive(Clone, Copy)]
+enum Place {
+    Over(usize),
+    Between,
+}
+
+pub(super) fn patch(block: &mut Arc<[u8]>, i: usize, row: &Row<'_>) -> bool {
+    let view = View::of(block);
+    if view.kind(i).is_dir() != row.facts.kind.is_dir() {
+        return false;
+    }
+    let Some(fitted) = fit(&view, row, Place::Over(i)) else { return false };
+    let rank = view.rank(i);
+    if let Some(grown) = with_new_entries(&view, &fitted) {
+        *block = Arc::from(grown);
+    }
+    let layout = Layout::of(block);
+    let bytes = Arc::make_mut(block);
+    let deltas = write_entries(bytes, &layout, &fitted);
+    for field in Field::ALL {
+        let column = layout.column(field);
+        let width = usize::from(column.width);
+        put(bytes, column.at + i * width, &deltas[field as usize].to_le_bytes()[..width]);
+    }
+    if row.facts.kind.is_dir() {
+        put(bytes, layout.children_at + rank * CHILD, &row.child.0.to_le_bytes());
+    }
+    true
+}
+
+/// What to store for `row`; `None` when a value exceeds its column or a palette its index.
+fn fit(view: &View<'_>, row: &Row<'_>, place: Place) -> Option<Fitted> {
+    let layout = &view.layout;
+    if layout.has(WHOLE_SECONDS) && row.facts.mtime.0 % SECOND != 0 {
+        return None;
+    }
+    let cells = cells_of(row);
+    let mut deltas = [0; FIELDS];
+    for field in Field::ALL {
+        let k = field as usize;
+        deltas[k] = layout.column(field).delta(stored(layout.flags, k, &cells))?;
+    }
+    let keys = (0..layout.keys).map(|entry| view.key_entry(entry));
+    let key = entry(view, Field::Key, keys, row.key, place)?;
+    let owners = (0..layout.owners).map(|entry| view.owner_entry(entry));
+    let owner = entry(view, Field::Owner, owners, row.facts.owner, place)?;
+    Some(Fitted { deltas, key, owner })
+}
+
+fn entry<T: PartialEq + Copy>(
+    view: &View<'_>,
+    field: Field,
+    mut palette: impl ExactSizeIterator<Item = T>,
+    wanted: T,
+    place: Place,
+) -> Option<Entry<T>> {
+    let count = palette.len();
+    if let Some(at) = palette.position(|entry| entry == wanted) {
+        return Some(Entry::At(at, wanted));
+    }
+    if let Place::Over(i) = place {
+        let mine = view.cell(field, i);
+        let shared = (0..view.layout.rows).any(|k| k != i && view.cell(field, k) == mine);
+        if !shared {
+            return Some(Entry::At(mine as usize, wanted));
+        }
+    }
+    // Beyond so many entries most are unused: encoding anew drops them.
+    let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= view.layout.column(field).width;
+    room.then_some(Entry::New(wanted))
+}
+
+/// The block with the palette entries that are missing, if any are.
+fn with_new_entries(view: &View<'_>, fitted: &Fitted) -> Option<Vec<u8>> {
+    let (bytes, layout) = (view.bytes, &view.layout);
+    let key = new_entry(fitted.key).map(key_bytes);
+    let owner = new_entry(fitted.owner).map(owner_bytes);
+    if key.is_none() && owner.is_none() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len() + 32);
+    out.extend_from_slice(&bytes[..layout.owners_at]);
+    out.extend_from_slice(key.as_ref().map_or(&[], |entry| &entry[..]));
+    out.extend_from_slice(&bytes[layout.owners_at..layout.columns_at]);
+    out.extend_from_slice(owner.as_ref().map_or(&[], |entry| &entry[..]));
+    out.extend_from_slice(&bytes[layout.columns_at..]);
+    let keys = layout.keys + usize::from(key.is_some());
+    let owners = layout.owners + usize::from(owner.is_some());
+    put(&mut out, KEYS_AT, &(keys as u16).to_le_bytes());
+    put(&mut out, OWNERS_AT, &(owners as u16).to_le_bytes());
+    Some(out)
+}
+
+const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
+    match entry {
+        Entry::At(..) => None,
+        Entry::New(value) => Some(value),
+    }
+}
+
+/// Writes the palette entries of a row into a block that has room for them; returns the row's deltas with its indexes.
+fn write_entries(bytes: &mut [u8], layout: &Layout, fitted: &Fitted) -> Deltas {
+    let mut deltas = fitted.deltas;
+    let key = match fitted.key {
+        Entry::At(at, key) => {
+            put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
+            at
+        }
+        Entry::New(_) => layout.keys - 1,
+    };
+    let owner = match fitted.owner {
+        Entry::At(at, owner) => {
+            put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
+            at
+        }
+        Entry::New(_) => layout.owners - 1,
+    };
+    deltas[Field::Key as usize] = key as u64;
+    deltas[Field::Owner as usize] = owner as u64;
+    deltas
+}
+
+pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>> {
+    let view = View::of(bytes);
+    let layout = view.layout;
+    let names = view.names().len() + row.name.len();
+    let narrow = !layout.has(WIDE_ENDS);
+    if row.facts.kind.is_dir()
+        || layout.rows == 0
+        || layout.rows >= CHUNK_ROWS
+        || (narrow && names > usize::from(u16::MAX))
+    {
+        return None;
+    }
+    let fitted = fit(&view, row, Place::Between)?;
+    let mut grown = with_new_entries(&view, &fitted).unwrap_or_else(|| bytes.to_vec());
+    let layout = Layout::of(&grown);
+    let deltas = write_entries(&mut grown, &layout, &fitted);
+    Some(Arc::from(spliced_in(&grown, &layout, i, row.name, &deltas)))
+}
+
+fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, name: &[u8], deltas: &Deltas) -> Vec<u8> {
+    let view = View { bytes, layout: *layout };
+    let mut out = Vec::with_capacity(bytes.len() + name.len() + 64);
+    out.extend_from_slice(&bytes[..layout.columns_at]);
+    put(&mut out, ROWS_AT, &(layout.rows as u32 + 1).to_le_bytes());
+    for field in Field::ALL {
+        let column = layout.column(field);
+        let width = usize::from(column.width);
+        let (before, after) = column.bytes(bytes, layout.rows).split_at(i * width);
+        out.extend_from_slice(before);
+        out.extend_from_slice(&deltas[field as usize].to_le_bytes()[..width]);
+        out.extend_from_slice(after);
+    }
+    let width = usize::from(layout.ends.width);
+    let start = view.start(i);
+    let later = (i..layout.rows).map(|k| view.end(k) + name.len());
+    out.extend_from_slice(layout.ends.bytes(bytes, i));
+    for end in std::iter::once(start + name.len()).chain(later) {
+        out.extend_from_slice(&(end as u32).to_le_bytes()[..width]);
+    }
+    let names = layout.names_at;
+    out.extend_from_slice(&bytes[names..names + start]);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&bytes[names + start..]);
+    out
+}
+
+pub(super) fn remove(bytes: &[u8], i: usize) -> Block {
+    let view = View::of(bytes);
+    let layout = view.layout;
+    if layout.rows == 1 {
+        return Block::encode(view.own_name(), &[]);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let child_at = layout.children_at + view.rank(i) * CHILD;
+    if view.kind(i).is_dir() {
+        out.extend_from_slice(&bytes[..child_at]);
+        out.extend_from_slice(&bytes[child_at + CHILD..layout.columns_at]);
+        put(&mut out, DIRS_AT, &(layout.dirs as u32 - 1).to_le_bytes());
+    } else {
+        out.extend_from_slice(&bytes[..layout.columns_at]);
+    }
+    put(&mut out, ROWS_AT, &(layout.rows as u32 - 1).to_le_bytes());
+    for field in Field::ALL {
+        let column = layout.column(field);
+        let width = usize::from(column.width);
+        let cells = column.bytes(bytes, layout.rows);
+        out.extend_from_slice(&cells[..i * width]);
+        out.extend_from_slice(&cells[(i + 1) * width..]);
+    }
+    let (start, end) = (view.start(i), view.end(i));
+    let width = usize::from(layout.ends.width);
+    out.extend_from_slice(layout.ends.bytes(bytes, i));
+    for later in i + 1..layout.rows {
+        let moved = view.end(later) - (end - start);
+        out.extend_from_slice(&(moved as u32).to_le_bytes()[..width]);
+    }
+    out.extend_from_slice(&bytes[layout.names_at..layout.names_at + start]);
+    out.extend_from_slice(&bytes[layout.names_at + end..]);
+    Block(Arc::from(out))
+}
+
+pub(super) fn renamed(bytes: &[u8], own_name: &[u8]) -> Block {
+    let layout = Layout::of(bytes);
+    let mut out = Vec::with_capacity(bytes.len() + own_name.len());
+    out.extend_from_slice(&bytes[..layout.own_at]);
+    out.extend_from_slice(own_name);
+    out.extend_from_slice(&bytes[layout.children_at..]);
+    put(&mut out, OWN_LEN_AT, &(own_name.len() as u16).to_le_bytes());
+    Block(Arc::from(out))
+}
+
+/// See [`Block::adopt`]. Copies everything from the owner palette on in one piece: an agent's block has one key, no
+/// marks and one storage, so that fusion's columns take no bytes there.
+pub(super) fn adopt(
+    bytes: &[u8],
+    own_name: &[u8],
+    key: Key,
+    storage: StorageId,
+    child: &mut dyn FnMut(&[u8]) -> DirId,
+) -> Block {
+    let view = View::of(bytes);
+    let layout = &view.layout;
+    let fusion = &Field::ALL[FACT_FIELDS..];
+    if layout.rows == 0 {
+        return renamed(bytes, own_name);
+    }
+    if layout.keys != 1 || fusion.iter().any(|field| layout.column(*field).width != 0) {
+        return adopt_rows(&view, own_name, key, storage, child);
+    }
+    let mut out = Vec::with_capacity(bytes.len() + own_name.len() + 2);
+    out.extend_from_slice(&bytes[..HEADER]);
+    put(&mut out, OWN_LEN_AT, &(own_name.len() as u16).to_le_bytes());
+    let facts = &bytes[SHAPES_AT..SHAPES_AT + FACT_FIELDS];
+    let bases: usize = facts.iter().map(|shape| usize::from(shape >> 4)).sum();
+    out.extend_from_slice(&bytes[HEADER..HEADER + bases]);
+    for field in fusion {
+        out[SHAPES_AT + *field as usize] = 0;
+    }
+    let storage_bytes = width_of(u64::from(storage.0));
+    out[SHAPES_AT + Field::Storage as usize] = storage_bytes << 4;
+    out.extend_from_slice(&storage.0.to_le_bytes()[..usize::from(storage_bytes)]);
+    out.extend_from_slice(own_name);
+    if layout.dirs > 0 {
+        let dirs = (0..layout.rows).filter(|i| view.kind(*i).is_dir());
+        for name in dirs.map(|i| view.name(i)) {
+            out.extend_from_slice(&child(name).0.to_le_bytes());
+        }
+    }
+    out.extend_from_slice(&key_bytes(key));
+    out.extend_from_slice(&bytes[layout.owners_at..]);
+    Block(Arc::from(out))
+}
+
+fn adopt_rows(
+    view: &View<'_>,
+    own_name: &[u8],
+    key: Key,
+    storage: StorageId,
+    child: &mut dyn FnMut(&[u8]) -> DirId,
+) -> Block {
+    let mut rows: Vec<Row<'_>> = view.rows_from(0).collect();
+    for row in &mut rows {
+        row.key = key;
+        row.storage = storage;
+        row.marks = Marks::NONE;
+        if row.facts.kind.is_dir() {
+            row.child = child(row.name);
+        }
+    }
+    Block::encode(own_name, &rows)
+}
+
+/// Whether names and facts of two blocks are equal, whatever their packing.
+pub(super) fn same_facts(a: &View<'_>, b: &View<'_>) -> bool {
+    if a.layout.rows != b.layout.rows || a.names() != b.names() {
+        return false;
+    }
+    // Blocks packed alike, as a listing and what was adopted from the one before it are, need no decoding.
+    if same_shape(a, b) && a.fact_columns() == b.fact_columns() && a.end_column() == b.end_column()
+    {
+        return true;
+    }
+    (0..a.layout.rows).all(|i| a.end(i) == b.end(i) && a.facts(i) == b.facts(i))
+}
+
+fn same_shape(a: &View<'_>, b: &View<'_>) -> bool {
+    let owners = |view: &View<'_>| (view.layout.owners_at, view.layout.columns_at);
+    let ((at, end), (other, other_end)) = (owners(a), owners(b));
+    a.layout.flags == b.layout.flags
+        && a.bytes[at..end] == b.bytes[other..other_end]
+        && Field::ALL[..FACT_FIELDS].iter().all(|field| {
+            let (left, right) = (a.layout.column(*field), b.layout.column(*field));
+            (left.base, left.width) == (right.base, right.width)
+        })
+}

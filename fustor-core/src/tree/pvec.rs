@@ -1,0 +1,219 @@
+//! A persistent vector: a radix tree of shared slices. Clones are free, writes copy only what others still share.
+
+use std::sync::Arc;
+
+/// A vector whose clone costs one reference count. Leaves hold `2^LEAF` values, inner nodes `2^INNER` nodes; a write
+/// after a clone copies one node a level. Values beyond the end of the last leaf are `T::default()`.
+#[derive(Clone, Debug)]
+pub(crate) struct PersistentVec<T, const LEAF: u32 = 5, const INNER: u32 = 5> {
+    root: Option<Node<T>>,
+    /// Levels of inner nodes above the leaves.
+    height: u32,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Node<T> {
+    Leaf(Arc<[T]>),
+    Inner(Arc<[Self]>),
+}
+
+/// One side of a comparison: a node and its height, or nothing.
+type Side<'a, T> = Option<(&'a Node<T>, u32)>;
+
+/// What [`PersistentVec::diff`] calls with an index and the two values.
+pub(crate) type Visit<'f, 'a, T> = &'f mut dyn FnMut(usize, Option<&'a T>, Option<&'a T>);
+
+impl<T, const LEAF: u32, const INNER: u32> Default for PersistentVec<T, LEAF, INNER> {
+    fn default() -> Self {
+        Self { root: None, height: 0, len: 0 }
+    }
+}
+
+impl<T, const LEAF: u32, const INNER: u32> PersistentVec<T, LEAF, INNER> {
+    const LEAF_LEN: usize = 1 << LEAF;
+    const INNER_LEN: usize = 1 << INNER;
+
+    /// How far an index is shifted to select a child of a node of this height.
+    const fn shift(height: u32) -> u32 {
+        LEAF + (height - 1) * INNER
+    }
+
+    const fn child_of(height: u32, i: usize) -> usize {
+        (i >> Self::shift(height)) & (Self::INNER_LEN - 1)
+    }
+
+    /// Number of values.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The value at `i`, if there is one.
+    #[inline]
+    pub(crate) fn get(&self, i: usize) -> Option<&T> {
+        if i >= self.len {
+            return None;
+        }
+        self.leaf(i).map(|leaf| &leaf[i & (Self::LEAF_LEN - 1)])
+    }
+
+    /// The leaf that holds index `i`, which is below the length.
+    #[inline]
+    fn leaf(&self, i: usize) -> Option<&[T]> {
+        let (mut node, mut height) = (self.root.as_ref()?, self.height);
+        loop {
+            match node {
+                Node::Leaf(values) => return Some(values),
+                Node::Inner(nodes) => node = &nodes[Self::child_of(height, i)],
+            }
+            height -= 1;
+        }
+    }
+
+    /// The values in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let leaves = (0..self.len).step_by(Self::LEAF_LEN).filter_map(|first| self.leaf(first));
+        leaves.flatten().take(self.len)
+    }
+
+    /// Calls `visit` with the old and the new value of every index below a leaf that the two do not share; either is
+    /// `None` beyond the end of its side. Equal values are visited too.
+    pub(crate) fn diff<'a>(&'a self, newer: &'a Self, visit: Visit<'_, 'a, T>) {
+        let (old, new) = (self.side(), newer.side());
+        let height = self.height.max(newer.height);
+        Self::compare(old, new, height, 0, &mut |i, a, b| {
+            let (a, b) = (a.filter(|_| i < self.len), b.filter(|_| i < newer.len));
+            if a.is_some() || b.is_some() {
+                visit(i, a, b);
+            }
+        });
+    }
+
+    fn side(&self) -> Side<'_, T> {
+        self.root.as_ref().map(|root| (root, self.height))
+    }
+
+    /// Recurses once a level, of which there are at most seven.
+    fn compare<'a>(
+        old: Side<'a, T>,
+        new: Side<'a, T>,
+        height: u32,
+        first: usize,
+        visit: Visit<'_, 'a, T>,
+    ) {
+        if same(old, new) || (old.is_none() && new.is_none()) {
+            return;
+        }
+        if height == 0 {
+            let (old, new) = (values(old), values(new));
+            for k in 0..Self::LEAF_LEN {
+                visit(first + k, old.get(k), new.get(k));
+            }
+            return;
+        }
+        for k in 0..Self::INNER_LEN {
+            let (old, new) = (child(old, height, k), child(new, height, k));
+            Self::compare(old, new, height - 1, first + (k << Self::shift(height)), visit);
+        }
+    }
+}
+
+impl<T: Clone + Default, const LEAF: u32, const INNER: u32> PersistentVec<T, LEAF, INNER> {
+    /// The value at `i`, for writing; copies the nodes above it that are shared.
+    pub(crate) fn get_mut(&mut self, i: usize) -> Option<&mut T> {
+        if i >= self.len {
+            return None;
+        }
+        let (mut node, mut height) = (self.root.as_mut()?, self.height);
+        loop {
+            match node {
+                Node::Leaf(values) => {
+                    return Some(&mut Arc::make_mut(values)[i & (Self::LEAF_LEN - 1)]);
+                }
+                Node::Inner(nodes) => {
+                    node = &mut Arc::make_mut(nodes)[Self::child_of(height, i)];
+                }
+            }
+            height -= 1;
+        }
+    }
+
+    /// Appends a value.
+    pub(crate) fn push(&mut self, value: T) {
+        let i = self.len;
+        self.len += 1;
+        if i.is_multiple_of(Self::LEAF_LEN) {
+            self.push_leaf(i);
+        }
+        if let Some(slot) = self.get_mut(i) {
+            *slot = value;
+        }
+    }
+
+    /// Adds the leaf that begins at index `i`.
+    fn push_leaf(&mut self, i: usize) {
+        self.root = Some(match self.root.take() {
+            None => Self::spine(0),
+            Some(root) if i >> (LEAF + self.height * INNER) > 0 => {
+                self.height += 1;
+                Node::Inner(Arc::from([root, Self::spine(self.height - 1)]))
+            }
+            Some(mut root) => {
+                Self::graft(&mut root, self.height, i);
+                root
+            }
+        });
+    }
+
+    /// Adds the leaf that begins at `i` below a node that has room for it.
+    fn graft(mut node: &mut Node<T>, mut height: u32, i: usize) {
+        while let Node::Inner(nodes) = node {
+            let k = Self::child_of(height, i);
+            if k == nodes.len() {
+                let more = std::iter::once(Self::spine(height - 1));
+                *nodes = nodes.iter().cloned().chain(more).collect();
+                return;
+            }
+            node = &mut Arc::make_mut(nodes)[k];
+            height -= 1;
+        }
+    }
+
+    /// One fresh leaf below `height` nodes with a single child each.
+    fn spine(height: u32) -> Node<T> {
+        let leaf = (0..Self::LEAF_LEN).map(|_| T::default()).collect();
+        (0..height).fold(Node::Leaf(leaf), |node, _| Node::Inner(Arc::from([node])))
+    }
+}
+
+fn same<T>(old: Side<'_, T>, new: Side<'_, T>) -> bool {
+    match (old, new) {
+        (Some((Node::Leaf(a), _)), Some((Node::Leaf(b), _))) => Arc::ptr_eq(a, b),
+        (Some((Node::Inner(a), _)), Some((Node::Inner(b), _))) => Arc::ptr_eq(a, b),
+        (Some(_) | None, Some(_) | None) => false,
+    }
+}
+
+/// Child `k` of a node of this height; a lower node stands for the first child, as growing put it there.
+fn child<T>(side: Side<'_, T>, height: u32, k: usize) -> Side<'_, T> {
+    let (node, own_height) = side?;
+    if own_height < height {
+        return (k == 0).then_some((node, own_height));
+    }
+    match node {
+        Node::Inner(nodes) => nodes.get(k).map(|node| (node, height - 1)),
+        Node::Leaf(_) => None,
+    }
+}
+
+fn values<T>(side: Side<'_, T>) -> &[T] {
+    match side {
+        Some((Node::Leaf(values), _)) => values,
+        Some((Node::Inner(_), _)) | None => &[],
+    }
+}
