@@ -1,0 +1,83 @@
+//! What it costs to write, validate, read, adopt and change the rows of one directory.
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fustor_benches::{CpuTime, Plan, Shape, Times, quick};
+use fustor_core::{
+    Block, BootTime, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId, Tier,
+};
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The sizes that matter: a typical directory, the field's benchmark directory, a full block.
+const SIZES: [usize; 3] = [38, 250, 512];
+
+criterion_main!(benches);
+criterion_group! {
+    name = benches;
+    config = quick();
+    targets = blocks
+}
+
+fn blocks(c: &mut Criterion<CpuTime>) {
+    let plan = Plan::new(Shape::Mixed, 600_000, Times::Fresh);
+    for size in SIZES {
+        let d = (0..plan.dirs().len())
+            .max_by_key(|d| closeness(&plan, *d, size))
+            .expect("there are directories");
+        plan.with_rows(d, 0, |rows| measure(c, &rows[..size.min(rows.len())]));
+    }
+}
+
+/// Prefers the smallest directory that has `size` rows, else the largest there is.
+fn closeness(plan: &Plan, d: usize, size: usize) -> (bool, i64) {
+    let rows = plan.dirs()[d].files as usize + plan.children(d).len();
+    if rows >= size { (true, -(rows as i64)) } else { (false, rows as i64) }
+}
+
+fn measure(c: &mut Criterion<CpuTime>, rows: &[Row<'_>]) {
+    let mut group = c.benchmark_group("block");
+    group.throughput(Throughput::Elements(rows.len() as u64));
+    let block = Block::encode(b"a directory", rows);
+    let id = |what: &str| BenchmarkId::new(what, rows.len());
+
+    group.bench_function(id("encode"), |b| {
+        b.iter(|| Block::encode(b"a directory", black_box(rows)))
+    });
+    group.bench_function(id("parse"), |b| {
+        b.iter(|| Block::parse(black_box(block.as_bytes())).is_ok())
+    });
+    group.bench_function(id("rows"), |b| {
+        b.iter(|| black_box(&block).rows().map(|row| row.facts.size).fold(0, u64::wrapping_add));
+    });
+    group.bench_function(id("find"), |b| {
+        let mut next = 0;
+        b.iter(|| {
+            next = (next + 7) % rows.len();
+            black_box(&block).find(rows[next].name).is_ok()
+        });
+    });
+    let key =
+        Key::new(Stamp(1_760_000_000_000_000_000), Tier::Scan, Claim::Present, Origin::default());
+    group.bench_function(id("adopt"), |b| {
+        let mut next = 0;
+        b.iter(|| {
+            black_box(&block).adopt(b"a directory", key, StorageId(0), &mut |_| {
+                next += 1;
+                DirId(next)
+            })
+        });
+    });
+    let adopted = block.adopt(b"a directory", key, StorageId(0), &mut |_| DirId(1));
+    let i = (0..rows.len()).find(|i| !adopted.kind(*i).is_dir()).expect("a file");
+    let (old, other) = (adopted.row(i), adopted.row(rows.len() - 1));
+    let facts = Facts { size: other.facts.size, kind: Kind::File, ..old.facts };
+    let row = Row { facts, ..old };
+    // A snapshot shares the block, so that each patch copies it.
+    group.bench_function(id("patch_shared"), |b| {
+        b.iter_batched(|| adopted.clone(), |mut block| block.patch(i, &row), BatchSize::SmallInput);
+    });
+    group.finish();
+}

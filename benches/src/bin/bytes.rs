@@ -1,0 +1,119 @@
+//! Counts what the picture of a tree takes in memory: one JSON line per case.
+//!
+//! `heap` is what was asked of the allocator and not given back; `rss` is what the process grew by, allocator's
+//! losses included. Both per file, directories' rows and tables charged to the files.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use fustor_benches::{Feed, Plan, Rng, Shape, Times, entries};
+use mimalloc::MiMalloc;
+
+/// Realtime events of an hour at a thousand a second, for ten million files; fewer files get fewer events.
+const EVENTS_PER_FILE: f64 = 0.36;
+const BATCH: usize = 1000;
+
+static LIVE: AtomicI64 = AtomicI64::new(0);
+
+/// Counts, and leaves the work to the allocator of the programs.
+struct Counting;
+
+// SAFETY: every call is passed on unchanged; counting touches no memory of the caller.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(size(layout.size()), Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` holds for this call too.
+        unsafe { MiMalloc.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(size(layout.size()), Ordering::Relaxed);
+        // SAFETY: `at` came from `MiMalloc.alloc` with this layout.
+        unsafe { MiMalloc.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        LIVE.fetch_add(size(new_size) - size(layout.size()), Ordering::Relaxed);
+        // SAFETY: `at` came from `MiMalloc.alloc` with this layout, and the caller vouches for `new_size`.
+        unsafe { MiMalloc.realloc(at, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
+
+fn main() {
+    for shape in Shape::ALL {
+        for times in [Times::Fresh, Times::Restored] {
+            // The other shapes' names and times are the same in both cases but for ctime: the mixed tree shows it.
+            if shape == Shape::Mixed || times == Times::Fresh {
+                measure(&Plan::new(shape, entries(), times), shape, times);
+            }
+        }
+    }
+}
+
+fn measure(plan: &Plan, shape: Shape, times: Times) {
+    let before = Usage::now();
+    let mut feed = Feed::loaded(plan);
+    let case = match times {
+        Times::Fresh => "fresh",
+        Times::Restored => "restored",
+    };
+    report(plan, shape, case, plan.files(), before);
+    if shape == Shape::Mixed && times == Times::Fresh {
+        let mut rng = Rng::new(1);
+        let batches = (plan.files() as f64 * EVENTS_PER_FILE) as usize / BATCH;
+        for version in 0..batches {
+            let events = feed.upserts(plan, &mut rng, BATCH, 1 + version as u32);
+            feed.send(events);
+            // Like a host: the last published state stays until the next one is there.
+            let published = feed.view.snapshot();
+            while feed.view.release(BATCH) {}
+            drop(published);
+        }
+        let files = feed.view.snapshot().tree().meta(fustor_core::DirId::ROOT).totals.files;
+        report(plan, shape, "after_random_upserts", files, before);
+    }
+}
+
+/// Bytes in use at one moment.
+#[derive(Clone, Copy)]
+struct Usage {
+    heap: i64,
+    rss: i64,
+}
+
+impl Usage {
+    fn now() -> Self {
+        Self { heap: LIVE.load(Ordering::Relaxed), rss: resident() }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the result")]
+fn report(plan: &Plan, shape: Shape, case: &str, files: u64, before: Usage) {
+    let now = Usage::now();
+    let per_file = |bytes: i64| bytes as f64 / files as f64;
+    println!(
+        r#"{{"shape":"{}","case":"{case}","files":{files},"dirs":{},"heap_per_file":{:.1},"rss_per_file":{:.1}}}"#,
+        shape.name(),
+        plan.dirs().len(),
+        per_file(now.heap - before.heap),
+        per_file(now.rss - before.rss),
+    );
+}
+
+/// Resident bytes of this process.
+fn resident() -> i64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let pages: i64 = text
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .expect("its second field is a number");
+    pages * size(rustix::param::page_size())
+}
+
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).expect("an allocation is smaller than 2^63 bytes")
+}
