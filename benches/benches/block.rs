@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fustor_benches::{CpuTime, Plan, Shape, Times, quick};
 use fustor_core::{
-    Block, BootTime, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId, Tier,
+    Block, BlockBuilder, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId, Tier,
 };
 
 #[global_allocator]
@@ -27,7 +27,10 @@ fn blocks(c: &mut Criterion<CpuTime>) {
         let d = (0..plan.dirs().len())
             .max_by_key(|d| closeness(&plan, *d, size))
             .expect("there are directories");
-        plan.with_rows(d, 0, |rows| measure(c, &rows[..size.min(rows.len())]));
+        let mut found = Vec::new();
+        plan.each_entry(d, 0, &mut |name, facts| found.push((name.to_vec(), *facts)));
+        found.truncate(size);
+        measure(c, &found);
     }
 }
 
@@ -37,14 +40,21 @@ fn closeness(plan: &Plan, d: usize, size: usize) -> (bool, i64) {
     if rows >= size { (true, -(rows as i64)) } else { (false, rows as i64) }
 }
 
-fn measure(c: &mut Criterion<CpuTime>, rows: &[Row<'_>]) {
+fn measure(c: &mut Criterion<CpuTime>, found: &[(Vec<u8>, Facts)]) {
     let mut group = c.benchmark_group("block");
-    group.throughput(Throughput::Elements(rows.len() as u64));
-    let block = Block::encode(b"a directory", rows);
-    let id = |what: &str| BenchmarkId::new(what, rows.len());
+    group.throughput(Throughput::Elements(found.len() as u64));
+    let id = |what: &str| BenchmarkId::new(what, found.len());
 
+    let mut builder = BlockBuilder::default();
+    let mut build = || {
+        found.iter().for_each(|(name, facts)| builder.push(name, facts));
+        builder.finish(b"a directory")
+    };
+    let block = build().remove(0);
+    group.bench_function(id("build"), |b| b.iter(&mut build));
+    let rows: Vec<Row<'_>> = block.rows().collect();
     group.bench_function(id("encode"), |b| {
-        b.iter(|| Block::encode(b"a directory", black_box(rows)))
+        b.iter(|| Block::encode(b"a directory", black_box(&rows)))
     });
     group.bench_function(id("parse"), |b| {
         b.iter(|| Block::parse(black_box(block.as_bytes())).is_ok())

@@ -17,7 +17,6 @@ pub const BATCH_ROWS: usize = 4096;
 const STORAGE: StorageId = StorageId(0);
 
 /// A view with the clock and the sequence numbers of its only agent.
-#[derive(Debug)]
 pub struct Feed {
     /// The view that is measured.
     pub view: View,

@@ -1,12 +1,7 @@
 //! A seeded tree: its directories in memory, everything else made on demand, so that a plan of ten million files is
 //! small beside what is measured.
 
-use std::ops::Range;
-
-use fustor_core::{
-    Block, BootTime, CHUNK_ROWS, DirId, Facts, Key, Kind, Listing, Marks, Owner, Row, StorageId,
-    StorageTime, ViewPath,
-};
+use fustor_core::{BlockBuilder, BootTime, Facts, Kind, Listing, Owner, StorageTime, ViewPath};
 
 use crate::names;
 use crate::rng::{Rng, mix};
@@ -152,35 +147,25 @@ impl Plan {
         if d > 0 {
             self.dir_name(d, &mut own_name);
         }
-        let blocks = self.with_rows(d, version, |rows| {
-            rows.chunks(CHUNK_ROWS).map(|rows| Block::encode(&own_name, rows)).collect()
-        });
+        let mut builder = BlockBuilder::default();
+        self.each_entry(d, version, &mut |name, facts| builder.push(name, facts));
+        let blocks = builder.finish(&own_name);
         Listing { dir: self.dir_path(d), stamp, complete: true, facts: self.dir_facts(d), blocks }
     }
 
-    /// Calls `use_rows` with the rows of directory `d`, ascending by name, as an agent makes them.
-    pub fn with_rows<T>(
-        &self,
-        d: usize,
-        version: u32,
-        use_rows: impl FnOnce(&[Row<'_>]) -> T,
-    ) -> T {
-        let mut names = Vec::new();
-        let mut found: Vec<(Range<usize>, Facts)> = Vec::new();
+    /// Calls `visit` with each entry of directory `d`, in no particular order, as a scan finds them.
+    pub fn each_entry(&self, d: usize, version: u32, visit: &mut dyn FnMut(&[u8], &Facts)) {
+        let mut name = Vec::new();
         for &child in self.children(d) {
-            let start = names.len();
-            self.dir_name(child as usize, &mut names);
-            found.push((start..names.len(), self.dir_facts(child as usize)));
+            name.clear();
+            self.dir_name(child as usize, &mut name);
+            visit(&name, &self.dir_facts(child as usize));
         }
         for j in 0..self.dirs[d].files {
-            let start = names.len();
-            self.file_name(d, j, &mut names);
-            found.push((start..names.len(), self.file_facts(d, j, version)));
+            name.clear();
+            self.file_name(d, j, &mut name);
+            visit(&name, &self.file_facts(d, j, version));
         }
-        let mut rows: Vec<Row<'_>> =
-            found.into_iter().map(|(at, facts)| row(&names[at], facts)).collect();
-        rows.sort_unstable_by_key(|row| row.name);
-        use_rows(&rows)
     }
 
     fn dir_name(&self, d: usize, out: &mut Vec<u8>) {
@@ -246,11 +231,6 @@ fn path(bytes: &[u8]) -> ViewPath {
     ViewPath::parse(bytes).expect("generated paths are within the limits")
 }
 
-const fn row(name: &[u8], facts: Facts) -> Row<'_> {
-    let (key, marks, storage, child) = (Key::NONE, Marks::NONE, StorageId(0), DirId::NONE);
-    Row { name, facts, key, marks, storage, child }
-}
-
 /// Files of a directory are written within a day, or a month for every fourth; one directory in five has whole seconds.
 const fn mtime(dir_seed: u64, random: u64, version: u32) -> i64 {
     let day = (dir_seed % 250_000_000) as i64;
@@ -276,10 +256,12 @@ const fn owner(dir_seed: u64, random: u64) -> Owner {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_shape_has_unique_sorted_names_and_about_as_many_files_as_asked() {
+    fn every_shape_has_unique_names_and_about_as_many_files_as_asked() {
         for shape in Shape::ALL {
             let plan = Plan::new(shape, 20_000, Times::Fresh);
             assert!(
@@ -290,14 +272,11 @@ mod tests {
             );
             let mut rows = 0;
             for d in 0..plan.dirs().len() {
-                rows += plan.with_rows(d, 0, |rows| {
-                    assert!(
-                        rows.is_sorted_by(|a, b| a.name < b.name),
-                        "{} directory {d}",
-                        shape.name()
-                    );
-                    rows.len() as u64
+                let mut names = BTreeSet::new();
+                plan.each_entry(d, 0, &mut |name, _| {
+                    assert!(names.insert(name.to_vec()), "{} directory {d}", shape.name());
                 });
+                rows += names.len() as u64;
             }
             assert_eq!(rows, plan.rows(), "{}", shape.name());
         }

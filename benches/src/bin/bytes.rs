@@ -105,13 +105,11 @@ fn report(plan: &Plan, shape: Shape, case: &str, files: u64, before: Usage) {
 
 /// Resident bytes of this process.
 fn resident() -> i64 {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
-    let pages: i64 = text
-        .split(' ')
-        .nth(1)
-        .and_then(|field| field.parse().ok())
-        .expect("its second field is a number");
-    pages * size(rustix::param::page_size())
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has it");
+    let kib: i64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
+    kib * 1024
 }
 
 fn size(bytes: usize) -> i64 {
