@@ -214,7 +214,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(&decode(&block), &model);
-            prop_assert_eq!(Block::parse(block.as_bytes()).as_ref(), Ok(&block));
+            prop_assert_eq!(Block::parse(block.as_bytes()), Ok(block.clone()));
             prop_assert_eq!(block.own_name(), &own);
             prop_assert!(block.same_facts(&encode(&model)));
         }
@@ -238,7 +238,7 @@ proptest! {
             }
             prop_assert_eq!(&decode(&block), &model);
             prop_assert_eq!(&decode(&snapshot), &before);
-            prop_assert_eq!(Block::parse(block.as_bytes()).as_ref(), Ok(&block));
+            prop_assert_eq!(Block::parse(block.as_bytes()), Ok(block.clone()));
         }
     }
 

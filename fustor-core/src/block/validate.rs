@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::encode::index_width;
 use super::layout::{
-    DIRS_AT, FLAGS, FLAGS_AT, Field, HEADER, Layout, OWN_LEN_AT, ROWS_AT, SHAPES_AT, TAIL, VERSION,
+    DIRS_AT, FLAGS, FLAGS_AT, Field, HEADER, OWN_LEN_AT, ROWS_AT, SHAPES_AT, TAIL, VERSION,
     load_u16, load_u32,
 };
 use super::read::View;

@@ -217,3 +217,121 @@ fn values<T>(side: Side<'_, T>) -> &[T] {
         Some((Node::Inner(_), _)) | None => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two values a leaf and two nodes an inner node, so that few values make many levels.
+    type Small = PersistentVec<u32, 1, 1>;
+
+    fn filled<const LEAF: u32, const INNER: u32>(len: u32) -> PersistentVec<u32, LEAF, INNER> {
+        let mut values = PersistentVec::default();
+        (0..len).for_each(|value| values.push(value));
+        values
+    }
+
+    fn changes(old: &Small, new: &Small) -> Vec<(usize, Option<u32>, Option<u32>)> {
+        let mut seen = Vec::new();
+        old.diff(new, &mut |i, a, b| seen.push((i, a.copied(), b.copied())));
+        seen
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u32),
+        Set(prop::sample::Index, u32),
+        Keep,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => any::<u32>().prop_map(Step::Push),
+            3 => any::<(prop::sample::Index, u32)>().prop_map(|(i, value)| Step::Set(i, value)),
+            1 => Just(Step::Keep),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_vector_and_clones_do_not_change(steps in vec(step(), 0..200)) {
+            let (mut values, mut model) = (Small::default(), Vec::new());
+            let mut kept = vec![(values.clone(), model.clone())];
+            for step in steps {
+                match step {
+                    Step::Push(value) => {
+                        values.push(value);
+                        model.push(value);
+                    }
+                    Step::Set(i, value) if !model.is_empty() => {
+                        let i = i.index(model.len());
+                        *values.get_mut(i).unwrap() = value;
+                        model[i] = value;
+                    }
+                    Step::Set(..) => {}
+                    Step::Keep => kept.push((values.clone(), model.clone())),
+                }
+            }
+            for (snapshot, expected) in &kept {
+                prop_assert!(snapshot.iter().eq(expected));
+                prop_assert_eq!(snapshot.len(), expected.len());
+                prop_assert_eq!(snapshot.get(expected.len()), None);
+                prop_assert!((0..expected.len()).all(|i| snapshot.get(i) == expected.get(i)));
+                // Replaying a diff leads from either side to the other.
+                for (old, new, from, to) in [
+                    (snapshot, &values, expected, &model),
+                    (&values, snapshot, &model, expected),
+                ] {
+                    let seen = changes(old, new);
+                    prop_assert!(seen.is_sorted_by(|a, b| a.0 < b.0));
+                    prop_assert!(seen.iter().all(|(i, a, b)| *a == from.get(*i).copied() && *b == to.get(*i).copied()));
+                    let mut replayed: Vec<Option<u32>> = from.iter().copied().map(Some).collect();
+                    replayed.resize(from.len().max(to.len()), None);
+                    seen.iter().for_each(|(i, _, b)| replayed[*i] = *b);
+                    prop_assert!(replayed.into_iter().flatten().eq(to.iter().copied()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_diff_visits_only_leaves_that_are_not_shared() {
+        let old = filled::<1, 1>(37);
+        let mut new = old.clone();
+        assert_eq!(changes(&old, &new), []);
+        *new.get_mut(10).unwrap() = 99;
+        assert_eq!(changes(&old, &new), [(10, Some(10), Some(99)), (11, Some(11), Some(11))]);
+        new = old.clone();
+        new.push(7);
+        assert_eq!(changes(&old, &new), [(36, Some(36), Some(36)), (37, None, Some(7))]);
+    }
+
+    #[test]
+    fn growing_by_levels_shares_what_was_there() {
+        let old = filled::<1, 1>(64);
+        let mut new = old.clone();
+        (0..200).for_each(|value| new.push(value));
+        assert_eq!(new.height, old.height + 3);
+        let seen = changes(&old, &new);
+        assert_eq!((seen.len(), seen[0]), (200, (64, None, Some(0))));
+        assert_eq!(changes(&Small::default(), &old).len(), 64);
+    }
+
+    #[test]
+    fn a_value_that_nobody_shares_is_written_in_place() {
+        let mut values = filled::<5, 5>(5000);
+        let before: *const u32 = values.get(4321).unwrap();
+        *values.get_mut(4321).unwrap() = 1;
+        assert_eq!(before, values.get(4321).unwrap());
+        let snapshot = values.clone();
+        *values.get_mut(4321).unwrap() = 2;
+        assert_eq!((snapshot.get(4321), values.get(4321)), (Some(&1), Some(&2)));
+        assert_eq!(
+            (values.iter().count(), values.is_empty(), values.get_mut(5000)),
+            (5000, false, None)
+        );
+    }
+}
