@@ -5,14 +5,12 @@ use std::hint::black_box;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fustor_benches::{CpuTime, Plan, Shape, Times, quick};
 use fustor_core::{
-    Block, BlockBuilder, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId, Tier,
+    Block, BlockBuilder, CHUNK_ROWS, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId,
+    Tier,
 };
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The sizes that matter: a typical directory, the field's benchmark directory, a full block.
-const SIZES: [usize; 3] = [38, 250, 512];
 
 criterion_main!(benches);
 criterion_group! {
@@ -21,23 +19,21 @@ criterion_group! {
     targets = blocks
 }
 
+/// A typical directory, the field's benchmark directory, a full block.
 fn blocks(c: &mut Criterion<CpuTime>) {
-    let plan = Plan::new(Shape::Mixed, 600_000, Times::Fresh);
-    for size in SIZES {
-        let d = (0..plan.dirs().len())
-            .max_by_key(|d| closeness(&plan, *d, size))
-            .expect("there are directories");
-        let mut found = Vec::new();
-        plan.each_entry(d, 0, &mut |name, facts| found.push((name.to_vec(), *facts)));
-        found.truncate(size);
-        measure(c, &found);
+    let mixed = Plan::new(Shape::Mixed, 600_000, Times::Fresh);
+    for size in [38, 250] {
+        let fits = |d: &usize| mixed.dirs()[*d].files as usize + mixed.children(*d).len() == size;
+        let d = (0..mixed.dirs().len()).find(fits).expect("a large mixed tree has all sizes");
+        measure(c, &entries_of(&mixed, d));
     }
+    measure(c, &entries_of(&Plan::new(Shape::Huge, CHUNK_ROWS as u64, Times::Fresh), 1));
 }
 
-/// Prefers the smallest directory that has `size` rows, else the largest there is.
-fn closeness(plan: &Plan, d: usize, size: usize) -> (bool, i64) {
-    let rows = plan.dirs()[d].files as usize + plan.children(d).len();
-    if rows >= size { (true, -(rows as i64)) } else { (false, rows as i64) }
+fn entries_of(plan: &Plan, d: usize) -> Vec<(Vec<u8>, Facts)> {
+    let mut found = Vec::new();
+    plan.each_entry(d, 0, &mut |name, facts| found.push((name.to_vec(), *facts)));
+    found
 }
 
 fn measure(c: &mut Criterion<CpuTime>, found: &[(Vec<u8>, Facts)]) {
