@@ -91,7 +91,8 @@ fn upserts(feed: &mut Feed, plan: &Plan, rng: &mut Rng) -> Duration {
     let version = 1 + rng.below(1000) as u32;
     let events = feed.upserts(plan, rng, BATCH, version);
     let (applied, spent) = send(feed, events);
-    assert_eq!(applied.verdicts.applied, BATCH as u64, "{:?}", applied.verdicts);
+    // A path drawn twice has one winner.
+    assert!(applied.verdicts.applied > BATCH as u64 * 9 / 10, "{:?}", applied.verdicts);
     spent
 }
 
