@@ -73,7 +73,10 @@ impl StorageClock {
             None => median,
             Some(old) => old.behind_ns + (median - old.behind_ns).clamp(-SLEW_NS, SLEW_NS),
         };
-        self.skew = Some(Skew { behind_ns, uncertainty_ns: spread.saturating_add((median - behind_ns).abs()) });
+        self.skew = Some(Skew {
+            behind_ns,
+            uncertainty_ns: spread.saturating_add((median - behind_ns).abs()),
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Removals that were found by a scan, not told by the kernel: a bounded log.
 
-use im::Vector;
+use im::OrdMap;
 
 use crate::path::ViewPath;
 use crate::time::Stamp;
@@ -18,21 +18,27 @@ pub struct BlindDeletion {
     pub dirs: u64,
 }
 
-/// The newest removals found by scans, oldest first.
+/// The newest removals found by scans, oldest first; one for each path.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BlindDeletions {
-    log: Vector<BlindDeletion>,
+    log: OrdMap<u64, BlindDeletion>,
+    by_path: OrdMap<ViewPath, u64>,
+    next: u64,
     dropped: u64,
 }
 
 impl BlindDeletions {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &BlindDeletion> {
-        self.log.iter()
+        self.log.values()
     }
 
     /// How many were forgotten for lack of room.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.log.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -41,17 +47,23 @@ impl BlindDeletions {
 
     /// Appends one; the oldest goes when there are more than `max`.
     pub(crate) fn push(&mut self, deletion: BlindDeletion, max: usize) {
-        self.log.push_back(deletion);
+        self.clear(&deletion.path);
+        self.by_path.insert(deletion.path.clone(), self.next);
+        self.log.insert(self.next, deletion);
+        self.next += 1;
         while self.log.len() > max {
-            self.log.pop_front();
+            let Some(oldest) = self.log.get_min().map(|(_, deletion)| deletion.path.clone()) else {
+                return;
+            };
+            self.clear(&oldest);
             self.dropped += 1;
         }
     }
 
     /// Forgets a path: it was seen again, or the kernel spoke of it.
     pub(crate) fn clear(&mut self, path: &ViewPath) {
-        if self.log.iter().any(|deletion| deletion.path == *path) {
-            self.log.retain(|deletion| deletion.path != *path);
+        if let Some(n) = self.by_path.remove(path) {
+            self.log.remove(&n);
         }
     }
 }

@@ -13,7 +13,8 @@ use super::spot::{At, Spot};
 impl Arbiter {
     /// The id for a directory that enters the tree: that of its ghost, or a new one.
     pub(super) fn claim_id(&mut self, parent: DirId, name: &[u8]) -> DirId {
-        let ghost = if self.ghosts.is_empty() { None } else { self.ghosts.get(&At(parent, name)).copied() };
+        let ghost =
+            if self.ghosts.is_empty() { None } else { self.ghosts.get(&At(parent, name)).copied() };
         match ghost {
             Some(ghost) => {
                 self.ghosts.remove(&At(parent, name));
@@ -50,6 +51,7 @@ impl Arbiter {
     /// Cuts a directory out of the tree because of `absence`. Where it or something below holds a newer tombstone, a
     /// ghost stays. Gives what its ancestors lose; the row is the caller's business.
     pub(super) fn cut(&mut self, dir: DirId, absence: Key) -> Delta {
+        self.trail.clear();
         let stay = self.branches_with_newer_tombstones(dir, absence);
         if stay.is_empty() {
             return self.writer.detach(dir);
@@ -58,7 +60,11 @@ impl Arbiter {
         delta.take_subtree(&self.writer.meta(dir).totals);
         for ghost in &stay {
             let entries = self.writer.entries(*ghost).clone();
-            for child in entries.blocks().flat_map(|block| block.children()).filter(|child| !stay.contains(child)) {
+            for child in entries
+                .blocks()
+                .flat_map(|block| block.children())
+                .filter(|child| !stay.contains(child))
+            {
                 self.writer.detach(child);
             }
         }
@@ -85,8 +91,12 @@ impl Arbiter {
     fn branches_with_newer_tombstones(&self, top: DirId, absence: Key) -> BTreeSet<DirId> {
         let dirs = self.writer.meta(top).totals.dirs.saturating_add(1);
         let few = usize::try_from(dirs).unwrap_or(usize::MAX);
-        let newer: Vec<DirId> =
-            self.tombstones.newer_than(absence).take(few.saturating_add(1)).map(|(_, spot)| spot.dir).collect();
+        let newer: Vec<DirId> = self
+            .tombstones
+            .newer_than(absence)
+            .take(few.saturating_add(1))
+            .map(|(_, spot)| spot.dir)
+            .collect();
         let mut stay = BTreeSet::new();
         if newer.len() <= few {
             for dir in newer {
@@ -122,7 +132,10 @@ impl Arbiter {
     /// Lets a ghost go when it holds nothing any more, and then those above it.
     pub(super) fn lay_ghost(&mut self, dir: DirId) {
         let mut at = dir;
-        while self.writer.meta(at).flags.has(Flags::GHOST) && !self.tombstones.any_in(at) && !self.has_ghosts(at) {
+        while self.writer.meta(at).flags.has(Flags::GHOST)
+            && !self.tombstones.any_in(at)
+            && !self.has_ghosts(at)
+        {
             let parent = self.writer.meta(at).parent;
             let name = self.writer.entries(at).own_name().to_vec();
             self.ghosts.remove(&At(parent, &name));
@@ -150,12 +163,19 @@ impl Arbiter {
         self.held.remove(&dir);
     }
 
+    /// Frees a ghost whose place is taken by a directory to which its tombstones mean nothing.
+    pub(super) fn exorcise(&mut self, ghost: DirId) {
+        self.forget_ghosts_of(ghost);
+        self.writer.free_ghost(ghost);
+    }
+
     fn forget_ghosts_of(&mut self, dir: DirId) {
         let mut open = vec![dir];
         while let Some(dir) = open.pop() {
             self.tombstones.forget(dir);
             self.horizons.remove(&dir);
-            let ghosts: Vec<(Spot, DirId)> = self.ghosts_in(dir).map(|(spot, ghost)| (spot.clone(), ghost)).collect();
+            let ghosts: Vec<(Spot, DirId)> =
+                self.ghosts_in(dir).map(|(spot, ghost)| (spot.clone(), ghost)).collect();
             for (spot, ghost) in ghosts {
                 self.ghosts.remove(&spot);
                 self.writer.free_ghost(ghost);

@@ -31,18 +31,22 @@ impl<'a> Hearing<'a> {
         Self { now, storage, origin, clock, window_ns: 0, applied }
     }
 
+    pub(crate) fn now(&self) -> Now {
+        self.now
+    }
+
     pub(crate) fn stamp(&self, at: BootTime) -> Stamp {
         self.clock.stamp(at)
     }
 
     /// The key of evidence that something is there. A `stat` on a caching mount may be as old as its window.
-    pub(super) fn present(&self, at: BootTime, tier: Tier) -> Key {
+    pub(crate) fn present(&self, at: BootTime, tier: Tier) -> Key {
         let window = if tier == Tier::Scan { self.window_ns } else { 0 };
         Key::new(self.stamp(at).minus(window), tier, Claim::Present, self.origin)
     }
 
     /// The key of a realtime deletion.
-    pub(super) fn absent(&self, at: BootTime) -> Key {
+    pub(crate) fn absent(&self, at: BootTime) -> Key {
         Key::new(self.stamp(at), Tier::Atomic, Claim::Absent, self.origin)
     }
 
@@ -58,7 +62,9 @@ impl<'a> Hearing<'a> {
 
     /// Asks the agents for something.
     pub(super) fn direct(&mut self, directive: Directive) {
-        if self.applied.directives.len() < DIRECTIVES_MAX && !self.applied.directives.contains(&directive) {
+        if self.applied.directives.len() < DIRECTIVES_MAX
+            && !self.applied.directives.contains(&directive)
+        {
             self.applied.directives.push(directive);
         }
     }

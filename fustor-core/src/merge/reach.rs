@@ -20,6 +20,39 @@ pub(super) struct Site {
     pub(super) moved: Key,
 }
 
+/// The way that evidence took last, so that the next in the same directory need not take it again: without it a chain
+/// of n directories costs n² steps. Whatever changes an absence or a place on a way clears it.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    path: Vec<u8>,
+    /// The directories on the way, each with the length of its path.
+    sites: Vec<(usize, Site)>,
+}
+
+impl Trail {
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.sites.clear();
+    }
+
+    /// Goes back to the deepest directory that lies on the way to `path`, and gives it with the length of its path.
+    fn rejoin(&mut self, path: &[u8]) -> Option<(usize, Site)> {
+        let common = self.path.iter().zip(path).take_while(|(a, b)| a == b).count();
+        let on_way = |end: usize| end <= common && (end == path.len() || path[end] == b'/');
+        while self.sites.last().is_some_and(|(end, _)| !on_way(*end)) {
+            self.sites.pop();
+        }
+        self.path.truncate(self.sites.last().map_or(0, |(end, _)| *end));
+        self.sites.last().copied()
+    }
+
+    fn go_on(&mut self, name: &[u8], site: Site) {
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
+        self.sites.push((self.path.len(), site));
+    }
+}
+
 /// A row without its name, so that the tree can be edited while it is at hand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Old {
@@ -32,7 +65,13 @@ pub(super) struct Old {
 
 impl Old {
     pub(super) fn of(row: &Row<'_>) -> Self {
-        Self { facts: row.facts, key: row.key, marks: row.marks, storage: row.storage, child: row.child }
+        Self {
+            facts: row.facts,
+            key: row.key,
+            marks: row.marks,
+            storage: row.storage,
+            child: row.child,
+        }
     }
 
     pub(super) fn named<'a>(&self, name: &'a [u8]) -> Row<'a> {
@@ -49,7 +88,11 @@ impl Arbiter {
     /// The directory `child` of `site`.
     pub(super) fn enter(&self, site: &Site, child: DirId) -> Site {
         let meta = self.writer.meta(child);
-        Site { dir: child, absence: site.absence.max(meta.floor), moved: site.moved.max(self.moved_at(child)) }
+        Site {
+            dir: child,
+            absence: site.absence.max(meta.floor),
+            moved: site.moved.max(self.moved_at(child)),
+        }
     }
 
     pub(super) fn moved_at(&self, dir: DirId) -> Key {
@@ -81,7 +124,11 @@ impl Arbiter {
             return Known::Leaf { own: key.max(site.moved), facts };
         }
         let meta = self.writer.meta(child);
-        let own = if marks.has(Marks::PLACEHOLDER) { Key::NONE } else { key.max(meta.confirmed).max(site.moved) };
+        let own = if marks.has(Marks::PLACEHOLDER) {
+            Key::NONE
+        } else {
+            key.max(meta.confirmed).max(site.moved)
+        };
         let presence = meta.presence.max(site.moved).max(self.moved_at(child));
         Known::Dir { own, facts, floor: site.absence.max(meta.floor), presence }
     }
@@ -91,16 +138,29 @@ impl Arbiter {
     ///
     /// # Errors
     /// The verdict on evidence that does not arrive.
-    pub(super) fn reach(&mut self, hearing: &mut Hearing<'_>, path: &ViewPath, key: Key) -> Result<Site, Verdict> {
-        let mut site = self.root_site();
-        let names: Vec<&[u8]> = path.names().collect();
-        for (depth, name) in names.iter().enumerate() {
-            let next = self.step(hearing, &site, name, key);
-            match next {
-                Ok(next) => site = next,
+    pub(super) fn reach(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        path: &ViewPath,
+        key: Key,
+    ) -> Result<Site, Verdict> {
+        let bytes = if path.is_root() { &[][..] } else { path.as_bytes() };
+        let joined = self.trail.rejoin(bytes).filter(|(_, site)| key > site.absence);
+        if joined.is_none() {
+            self.trail.clear();
+        }
+        let (from, mut site) = joined.unwrap_or((0, self.root_site()));
+        let mut names = bytes[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
+        while let Some(name) = names.next() {
+            match self.step(hearing, &site, name, key) {
+                Ok(next) => {
+                    site = next;
+                    self.trail.go_on(name, site);
+                }
                 Err(verdict) => {
                     self.writer.raise_presence(site.dir, key);
-                    self.follow(hearing, site.dir, &names[depth..], key);
+                    let rest: Vec<&[u8]> = std::iter::once(name).chain(names).collect();
+                    self.follow(hearing, site.dir, &rest, key);
                     return Err(verdict);
                 }
             }
@@ -112,13 +172,25 @@ impl Arbiter {
         Ok(site)
     }
 
-    fn step(&mut self, hearing: &Hearing<'_>, site: &Site, name: &[u8], key: Key) -> Result<Site, Verdict> {
+    fn step(
+        &mut self,
+        hearing: &Hearing<'_>,
+        site: &Site,
+        name: &[u8],
+        key: Key,
+    ) -> Result<Site, Verdict> {
         let (known, old) = self.known(site, name);
         match (known, old) {
             (Known::Dir { floor, .. }, Some(old)) if key > floor => Ok(self.enter(site, old.child)),
-            (Known::Leaf { own, .. }, Some(old)) if key > own => self.infer_dir(hearing, site, name, key, Some(old), own),
-            (Known::Nothing { absence }, _) if key > absence => self.infer_dir(hearing, site, name, key, None, Key::NONE),
-            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => Err(Verdict::Buried),
+            (Known::Leaf { own, .. }, Some(old)) if key > own => {
+                self.infer_dir(hearing, site, name, key, Some(old), own)
+            }
+            (Known::Nothing { absence }, _) if key > absence => {
+                self.infer_dir(hearing, site, name, key, None, Key::NONE)
+            }
+            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => {
+                Err(Verdict::Buried)
+            }
         }
     }
 
@@ -169,7 +241,8 @@ impl Arbiter {
 
     pub(super) fn is_full(&mut self) -> bool {
         let totals = &self.writer.meta(DirId::ROOT).totals;
-        let full = self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
+        let full =
+            self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
         self.truncated |= full;
         full
     }
@@ -177,6 +250,11 @@ impl Arbiter {
     /// Whether evidence is too old to be judged in this directory.
     pub(super) fn is_beyond_horizon(&self, hearing: &Hearing<'_>, dir: DirId, key: Key) -> bool {
         let own = if self.horizons.is_empty() { None } else { self.horizons.get(&dir).copied() };
-        key.stamp() <= hearing.now.wall.minus(self.config.tombstone_ttl_ns).max(own.unwrap_or(crate::time::Stamp::MIN))
+        key.stamp()
+            <= hearing
+                .now
+                .wall
+                .minus(self.config.tombstone_ttl_ns)
+                .max(own.unwrap_or(crate::time::Stamp::MIN))
     }
 }

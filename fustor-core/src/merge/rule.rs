@@ -115,7 +115,8 @@ mod tests {
         let gone = Known::Nothing { absence: at(5) };
         let leaf = Known::Leaf { own: at(5), facts: file };
         let live = Known::Dir { own: at(5), facts: dir, floor: at(3), presence: at(8) };
-        let bare = Known::Dir { own: Key::NONE, facts: Facts::PLACEHOLDER, floor: at(3), presence: at(8) };
+        let bare =
+            Known::Dir { own: Key::NONE, facts: Facts::PLACEHOLDER, floor: at(3), presence: at(8) };
         let cases = [
             (gone, 5, file, Ruling::Buried, "an absence repels evidence of its own key"),
             (gone, 6, file, Ruling::Insert, "later evidence outlives it"),
@@ -127,7 +128,13 @@ mod tests {
             (live, 4, dir, Ruling::Stale, "older than its facts"),
             (live, 6, dir, Ruling::Refresh, "newer than its facts"),
             (live, 4, file, Ruling::Undermine { facts_go: false }, "facts and contents are newer"),
-            (live, 5, file, Ruling::Undermine { facts_go: true }, "equal keys: not a directory wins"),
+            (
+                live,
+                5,
+                file,
+                Ruling::Undermine { facts_go: true },
+                "equal keys: not a directory wins",
+            ),
             (live, 7, file, Ruling::Undermine { facts_go: true }, "only contents are newer"),
             (live, 8, file, Ruling::BecomeLeaf, "nothing is newer"),
             (bare, 4, dir, Ruling::Refresh, "a placeholder takes any facts above its floor"),

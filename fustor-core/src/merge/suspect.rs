@@ -23,6 +23,8 @@ pub(crate) struct Suspicion {
 pub(crate) struct Suspects {
     at: OrdMap<Spot, Suspicion>,
     by_due: OrdSet<(Stamp, Spot)>,
+    /// How many stand for a directory as a whole.
+    doubts: usize,
 }
 
 impl Suspects {
@@ -37,6 +39,7 @@ impl Suspects {
     pub(crate) fn set(&mut self, dir: DirId, name: &[u8], suspicion: Suspicion) {
         self.clear(dir, name);
         let spot = Spot::new(dir, name);
+        self.doubts += usize::from(name.is_empty());
         self.by_due.insert((suspicion.due, spot.clone()));
         self.at.insert(spot, suspicion);
     }
@@ -45,10 +48,17 @@ impl Suspects {
         if self.at.is_empty() {
             return None;
         }
-        let (spot, suspicion) = self.at.get_key_value(&At(dir, name)).map(|(spot, s)| (spot.clone(), *s))?;
+        let (spot, suspicion) =
+            self.at.get_key_value(&At(dir, name)).map(|(spot, s)| (spot.clone(), *s))?;
         self.at.remove(&spot);
         self.by_due.remove(&(suspicion.due, spot));
+        self.doubts -= usize::from(name.is_empty());
         Some(suspicion)
+    }
+
+    /// Whether any directory is suspect as a whole.
+    pub(crate) fn has_doubts(&self) -> bool {
+        self.doubts > 0
     }
 
     /// Drops all of one directory.
@@ -57,8 +67,12 @@ impl Suspects {
             return;
         }
         let range = (Bound::Included(Spot::first_of(dir)), Bound::Unbounded);
-        let names: Vec<Spot> =
-            self.at.range(range).map(|(spot, _)| spot.clone()).take_while(|spot| spot.dir == dir).collect();
+        let names: Vec<Spot> = self
+            .at
+            .range(range)
+            .map(|(spot, _)| spot.clone())
+            .take_while(|spot| spot.dir == dir)
+            .collect();
         for spot in names {
             self.clear(spot.dir, &spot.name);
         }

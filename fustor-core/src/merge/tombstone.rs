@@ -15,8 +15,19 @@ use super::spot::{At, Spot};
 pub(crate) struct Tombstone {
     /// The greatest key of a deletion here.
     pub(crate) key: Key,
-    /// The directories that were renamed away from here, each with the key of its rename, ascending.
-    pub(crate) moves: Vec<(Key, DirId)>,
+    /// The directories that were renamed away from here, ascending.
+    pub(crate) moves: Vec<Move>,
+}
+
+/// Where a directory went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Move {
+    /// The key of the rename.
+    pub(crate) key: Key,
+    /// The directory.
+    pub(crate) id: DirId,
+    /// Which directory of that id.
+    pub(crate) generation: u32,
 }
 
 /// All tombstones of a tree. Bounded by its owner; expired by key.
@@ -41,7 +52,7 @@ impl Tombstones {
     }
 
     /// Records a deletion, and where the directory went if it was a rename.
-    pub(crate) fn record(&mut self, dir: DirId, name: &[u8], key: Key, went: Option<(Key, DirId)>) {
+    pub(crate) fn record(&mut self, dir: DirId, name: &[u8], key: Key, went: Option<Move>) {
         let spot = Spot::new(dir, name);
         let mut tombstone = self.take(&spot).unwrap_or(Tombstone { key, moves: Vec::new() });
         tombstone.key = tombstone.key.max(key);
@@ -114,7 +125,10 @@ impl Tombstones {
     /// Those greater than `key`, ascending.
     pub(crate) fn newer_than(&self, key: Key) -> impl Iterator<Item = (Key, &Spot)> {
         let from = (key, Spot::new(DirId::NONE, b""));
-        self.by_key.range((Bound::Excluded(from), Bound::Unbounded)).filter(move |(k, _)| *k > key).map(|(k, spot)| (*k, spot))
+        self.by_key
+            .range((Bound::Excluded(from), Bound::Unbounded))
+            .filter(move |(k, _)| *k > key)
+            .map(|(k, spot)| (*k, spot))
     }
 
     /// Takes the oldest one if it is not later than `horizon`.

@@ -87,10 +87,20 @@ impl Tree {
             last = Some(row.name.to_vec());
             len += 1;
         }
-        if len == entries.len() { Ok(()) } else { Err(CheckError::Order(dir, format!("{len} rows"))) }
+        if len == entries.len() {
+            Ok(())
+        } else {
+            Err(CheckError::Order(dir, format!("{len} rows")))
+        }
     }
 
-    fn check_place(&self, child: DirId, dir: DirId, name: &[u8], marks: Marks) -> Result<(), CheckError> {
+    fn check_place(
+        &self,
+        child: DirId,
+        dir: DirId,
+        name: &[u8],
+        marks: Marks,
+    ) -> Result<(), CheckError> {
         let meta = self.meta(child);
         let placed = meta.parent == dir
             && self.entries(child).own_name() == name
@@ -135,7 +145,11 @@ impl Tree {
         (fresh, newest)
     }
 
-    fn check_totals(&self, dir: DirId, (fresh, newest): &(Meta, StorageTime)) -> Result<(), CheckError> {
+    fn check_totals(
+        &self,
+        dir: DirId,
+        (fresh, newest): &(Meta, StorageTime),
+    ) -> Result<(), CheckError> {
         let meta = self.meta(dir);
         let mut kept = meta.totals;
         let exact = self.newest_mtime(dir);
@@ -149,7 +163,11 @@ impl Tree {
         if kept == counted {
             Ok(())
         } else {
-            Err(CheckError::Totals { dir, kept: format!("{kept:?}"), counted: format!("{counted:?}") })
+            Err(CheckError::Totals {
+                dir,
+                kept: format!("{kept:?}"),
+                counted: format!("{counted:?}"),
+            })
         }
     }
 }

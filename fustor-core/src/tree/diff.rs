@@ -44,7 +44,9 @@ impl Tree {
         }
         self.entries.diff(&newer.entries, &mut |index, old, new| {
             let dir = DirId(u32::try_from(index).unwrap_or(u32::MAX));
-            let (Some(new), false) = (new, matches!(new, None | Some(Entries::Vacant))) else { return };
+            let (Some(new), false) = (new, matches!(new, None | Some(Entries::Vacant))) else {
+                return;
+            };
             if !newer.is_attached(dir) {
                 return;
             }
@@ -111,9 +113,12 @@ impl Tree {
 
 /// The rows of `this`, leaving out blocks that `other` holds too, by address.
 fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterator<Item = Row<'a>> {
-    let mut shared: Vec<*const u8> = other.blocks().map(|block| block.as_bytes().as_ptr()).collect();
+    let mut shared: Vec<*const u8> =
+        other.blocks().map(|block| block.as_bytes().as_ptr()).collect();
     shared.sort_unstable();
-    this.blocks().filter(move |block| shared.binary_search(&block.as_bytes().as_ptr()).is_err()).flat_map(|block| block.rows())
+    this.blocks()
+        .filter(move |block| shared.binary_search(&block.as_bytes().as_ptr()).is_err())
+        .flat_map(|block| block.rows())
 }
 
 enum Side<'a> {
@@ -139,4 +144,5 @@ fn next_side<'a>(
     }
 }
 
-const _: () = assert!(size_of::<meta::Meta>() <= 192, "a directory's row of keys and totals must stay small");
+const _: () =
+    assert!(size_of::<meta::Meta>() <= 192, "a directory's row of keys and totals must stay small");

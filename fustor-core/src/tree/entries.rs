@@ -92,11 +92,16 @@ impl Entries {
         let first = self.block_for(name);
         let skip = first.map_or(0, |block| block.find(name).map_or_else(|i| i, |i| i + 1));
         let rest = match self {
-            Self::Many(chunks) => Some(chunks.blocks.range::<_, [u8]>((Bound::Excluded(name), Bound::Unbounded))),
+            Self::Many(chunks) => {
+                Some(chunks.blocks.range::<_, [u8]>((Bound::Excluded(name), Bound::Unbounded)))
+            }
             Self::Vacant | Self::One(_) => None,
         };
         let rest = rest.into_iter().flatten().map(|(_, block)| block).flat_map(Block::rows);
-        first.into_iter().flat_map(move |block| (skip..block.len()).map(|i| block.row(i))).chain(rest)
+        first
+            .into_iter()
+            .flat_map(move |block| (skip..block.len()).map(|i| block.row(i)))
+            .chain(rest)
     }
 
     /// Whether both are the same value by address, so that nothing below can differ.
@@ -167,7 +172,8 @@ impl Entries {
 impl Chunks {
     fn of(own_name: &[u8], blocks: Vec<Block>) -> Self {
         let len = blocks.iter().map(Block::len).sum();
-        let fenced = blocks.into_iter().enumerate().map(|(k, block)| (fence(k, &block), block)).collect();
+        let fenced =
+            blocks.into_iter().enumerate().map(|(k, block)| (fence(k, &block), block)).collect();
         Self { own_name: Arc::from(own_name), len, blocks: fenced }
     }
 
@@ -231,7 +237,10 @@ fn put_in_block(block: &mut Block, row: &Row<'_>) -> Option<Vec<Block>> {
         return None;
     }
     let half = rows.len() / 2;
-    Some(vec![Block::encode(block.own_name(), &rows[..half]), Block::encode(block.own_name(), &rows[half..])])
+    Some(vec![
+        Block::encode(block.own_name(), &rows[..half]),
+        Block::encode(block.own_name(), &rows[half..]),
+    ])
 }
 
 /// Collects rows that come in ascending order into blocks, holding at most one block's rows at a time.

@@ -151,7 +151,11 @@ impl Delta {
         let wide = i64::from(n);
         self.files += wide * totals.files.cast_signed();
         self.dirs += wide * totals.dirs.cast_signed();
-        self.bytes = if n < 0 { self.bytes.wrapping_sub(totals.bytes) } else { self.bytes.wrapping_add(totals.bytes) };
+        self.bytes = if n < 0 {
+            self.bytes.wrapping_sub(totals.bytes)
+        } else {
+            self.bytes.wrapping_add(totals.bytes)
+        };
         self.suspects += n * totals.suspects.cast_signed();
         self.blind += n * totals.blind.cast_signed();
         self.gaps += n * totals.gaps.cast_signed();
@@ -236,6 +240,12 @@ pub struct Meta {
     pub(crate) flags: Flags,
 }
 
+impl Default for Meta {
+    fn default() -> Self {
+        Self::new(DirId::NONE, 0)
+    }
+}
+
 impl Meta {
     pub(crate) fn new(parent: DirId, generation: u32) -> Self {
         Self {
@@ -277,7 +287,10 @@ impl Meta {
         t.placeholders = t.placeholders.wrapping_add_signed(delta.placeholders);
         t.uncovered = t.uncovered.wrapping_add_signed(delta.uncovered);
         t.last_change = t.last_change.max(delta.at);
-        if delta.lost > StorageTime::MIN && delta.lost >= t.newest_mtime && delta.gained < delta.lost {
+        if delta.lost > StorageTime::MIN
+            && delta.lost >= t.newest_mtime
+            && delta.gained < delta.lost
+        {
             self.flags.set(Flags::STALE_MTIME, true);
         }
         if delta.gained >= t.newest_mtime && delta.gained > StorageTime::MIN {

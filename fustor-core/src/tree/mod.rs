@@ -19,10 +19,10 @@ pub use check::CheckError;
 pub use diff::Change;
 pub use entries::Entries;
 pub use meta::{Meta, Totals};
-pub use pvec::PersistentVec;
 
 pub(crate) use entries::EntriesBuilder;
 pub(crate) use meta::{Delta, Flags};
+use pvec::PersistentVec;
 pub(crate) use writer::Writer;
 
 /// One immutable state of a tree.
@@ -73,13 +73,13 @@ impl Tree {
     /// The rows of a directory.
     #[must_use]
     pub fn entries(&self, dir: DirId) -> &Entries {
-        self.entries.get(dir.0 as usize)
+        self.entries.get(dir.0 as usize).unwrap_or(&Entries::Vacant)
     }
 
     /// Keys and totals of a directory.
     #[must_use]
     pub fn meta(&self, dir: DirId) -> &Meta {
-        self.metas.get(dir.0 as usize)
+        self.metas.get(dir.0 as usize).expect("every id has a row of keys and totals")
     }
 
     /// How many ids there are, free ones included.

@@ -23,8 +23,14 @@ pub(crate) struct Writer {
 impl Writer {
     /// A tree of one unlisted root.
     pub(crate) fn new() -> Self {
-        let root = RootRow { facts: Facts::PLACEHOLDER, key: Key::NONE, marks: Marks::PLACEHOLDER, storage: StorageId(0) };
-        let tree = Tree { entries: PersistentVec::new(), metas: PersistentVec::new(), root };
+        let root = RootRow {
+            facts: Facts::PLACEHOLDER,
+            key: Key::NONE,
+            marks: Marks::PLACEHOLDER,
+            storage: StorageId(0),
+        };
+        let tree =
+            Tree { entries: PersistentVec::default(), metas: PersistentVec::default(), root };
         let mut writer = Self { tree, version: 0, vacant: Vec::new(), detached: Vec::new() };
         let id = writer.allocate(DirId::NONE, b"");
         debug_assert_eq!(id, DirId::ROOT);
@@ -50,7 +56,7 @@ impl Writer {
     }
 
     pub(crate) fn meta_mut(&mut self, dir: DirId) -> &mut Meta {
-        self.tree.metas.get_mut(dir.0 as usize)
+        self.tree.metas.get_mut(dir.0 as usize).expect("every id has a row of keys and totals")
     }
 
     pub(crate) fn entries(&self, dir: DirId) -> &Entries {
@@ -89,7 +95,7 @@ impl Writer {
     }
 
     pub(crate) fn entries_mut(&mut self, dir: DirId) -> &mut Entries {
-        self.tree.entries.get_mut(dir.0 as usize)
+        self.tree.entries.get_mut(dir.0 as usize).expect("every id has a slot of rows")
     }
 
     /// Adds `delta` to a directory and all its ancestors, and raises their presence to `seen`.
