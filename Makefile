@@ -9,7 +9,7 @@ CARGO ?= cargo
 CARGO_DENY_VERSION := 0.20.2
 # More words for `watch`, for example ARGS='--port 9000'.
 ARGS ?=
-# Passed on to criterion, for example BENCH='--bench tree -- lookup'.
+# Which measurements, a regular expression on their names, for example BENCH='tree/read|rivals'.
 BENCH ?=
 # `make soak` raises the number of generated cases and the size of the trees.
 SOAK_CASES ?= 4096
@@ -58,8 +58,8 @@ cargo-deny:
 advisories: cargo-deny ## Check the dependencies against the RustSec advisories (needs GitHub)
 	$(CARGO) deny --locked --workspace check advisories
 
-bench: setup ## Measure with criterion: [BENCH='--bench tree -- lookup'] [FUSTOR_BENCH_ENTRIES=n]
-	$(CARGO) bench --locked --package fustor-benches $(BENCH)
+bench: setup ## Measure with criterion: [BENCH='tree/read|rivals'] [FUSTOR_BENCH_ENTRIES=n]
+	$(CARGO) bench --locked --package fustor-benches --bench fustor -- '$(BENCH)'
 
 bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRIES=n]
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes

@@ -2,25 +2,15 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fustor_benches::{CpuTime, Plan, Shape, Times, quick};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use fustor_benches::{CpuTime, Plan, Shape, Times};
 use fustor_core::{
     Block, BlockBuilder, CHUNK_ROWS, Claim, DirId, Facts, Key, Kind, Origin, Row, Stamp, StorageId,
     Tier,
 };
 
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-criterion_main!(benches);
-criterion_group! {
-    name = benches;
-    config = quick();
-    targets = blocks
-}
-
 /// A typical directory, the field's benchmark directory, a full block.
-fn blocks(c: &mut Criterion<CpuTime>) {
+pub(crate) fn blocks(c: &mut Criterion<CpuTime>) {
     let mixed = Plan::new(Shape::Mixed, 600_000, Times::Fresh);
     for size in [38, 250] {
         let fits = |d: &usize| mixed.dirs()[*d].files as usize + mixed.children(*d).len() == size;

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::ops::ControlFlow;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fustor_benches::{CpuTime, Feed, Plan, Rng, Shape, Times, entries, quick};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use fustor_benches::{CpuTime, Feed, Plan, Rng, Shape, Times, entries};
 use fustor_core::query::{
     FindArgs, Finder, Limit, ListArgs, Progress, SettledArgs, TreeArgs, find, list, settled,
     subtree_stats, tree,
@@ -12,20 +12,10 @@ use fustor_core::query::{
 use fustor_core::wire::json::{ToJson, entry_line};
 use fustor_core::{Now, Snapshot, StorageTime, ViewPath};
 
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Rows between two looks at the request's deadline.
 const SLICE: usize = 16_384;
 
-criterion_main!(benches);
-criterion_group! {
-    name = benches;
-    config = quick();
-    targets = queries
-}
-
-fn queries(c: &mut Criterion<CpuTime>) {
+pub(crate) fn queries(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let feed = Feed::loaded(&plan);
     let (snapshot, now) = (feed.view.snapshot(), feed.now());

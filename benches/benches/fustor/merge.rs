@@ -2,23 +2,13 @@
 
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fustor_benches::{CpuTime, Feed, Plan, Rng, Shape, Times, entries, quick};
+use criterion::{Criterion, Throughput};
+use fustor_benches::{CpuTime, Feed, Plan, Rng, Shape, Times, entries};
 use fustor_core::{BootTime, Event, Facts, Kind, Tier, Verdicts};
-
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BATCH: usize = 1000;
 
-criterion_main!(benches);
-criterion_group! {
-    name = benches;
-    config = quick();
-    targets = verdicts, delete
-}
-
-fn verdicts(c: &mut Criterion<CpuTime>) {
+pub(crate) fn verdicts(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let mut rng = Rng::new(5);
@@ -57,7 +47,7 @@ fn verdicts(c: &mut Criterion<CpuTime>) {
 }
 
 /// A thousand deletes of files that were created outside of the clock.
-fn delete(c: &mut Criterion<CpuTime>) {
+pub(crate) fn delete(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let mut rng = Rng::new(9);

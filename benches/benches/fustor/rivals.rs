@@ -4,22 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fustor_benches::{CpuTime, Plan, Rng, Shape, Times, entries, quick};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use fustor_benches::{CpuTime, Plan, Rng, Shape, Times, entries};
 use fustor_core::{Facts, ViewPath};
 use im::OrdMap;
 
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BATCH: usize = 1000;
-
-criterion_main!(benches);
-criterion_group! {
-    name = benches;
-    config = quick();
-    targets = rivals
-}
 
 /// What both maps can do.
 trait Rival: Default {
@@ -48,7 +38,7 @@ impl Rival for OrdMap<ViewPath, Facts> {
     }
 }
 
-fn rivals(c: &mut Criterion<CpuTime>) {
+pub(crate) fn rivals(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     measure::<BTreeMap<ViewPath, Facts>>(c, &plan);
     let map = measure::<OrdMap<ViewPath, Facts>>(c, &plan);

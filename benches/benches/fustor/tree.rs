@@ -3,27 +3,17 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fustor_benches::{BATCH_ROWS, CpuTime, Feed, Plan, Rng, Shape, Times, entries, quick};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use fustor_benches::{BATCH_ROWS, CpuTime, Feed, Plan, Rng, Shape, Times, entries};
 use fustor_core::{Applied, DirId, Event, Tree, ViewPath};
-
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Rows of one batch of changes.
 const BATCH: usize = 1000;
 /// A removed subtree holds at least this many files, and at most ten times as many.
 const SUBTREE: u64 = 5_000;
 
-criterion_main!(benches);
-criterion_group! {
-    name = benches;
-    config = quick();
-    targets = load, upsert, rescan, subtree, read, compare, drop_all
-}
-
 /// From nothing to everything: one listing per directory. The listings are made outside of the clock.
-fn load(c: &mut Criterion<CpuTime>) {
+pub(crate) fn load(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("tree/load");
     for shape in Shape::ALL {
         // The mixed tree stands for all; the others show that no shape is a trap.
@@ -51,7 +41,7 @@ fn load_once(plan: &Plan) -> (Feed, Duration) {
 }
 
 /// Single rows all over the tree, the worst case of a writer.
-fn upsert(c: &mut Criterion<CpuTime>) {
+pub(crate) fn upsert(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let mut rng = Rng::new(7);
@@ -97,7 +87,7 @@ fn upserts(feed: &mut Feed, plan: &Plan, rng: &mut Rng) -> Duration {
 }
 
 /// Directories in scan order, as an audit sends them; time per thousand rows.
-fn rescan(c: &mut Criterion<CpuTime>) {
+pub(crate) fn rescan(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let mut group = c.benchmark_group("tree/rescan_1000");
@@ -132,7 +122,7 @@ fn rows_of(event: &Event) -> u64 {
 }
 
 /// A directory with thousands of files below it gets another name, or goes.
-fn subtree(c: &mut Criterion<CpuTime>) {
+pub(crate) fn subtree(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let top = a_subtree(&feed, &plan);
@@ -194,7 +184,7 @@ fn remove(feed: &mut Feed, plan: &Plan, top: usize) -> (Duration, Duration) {
     (detach, free)
 }
 
-fn read(c: &mut Criterion<CpuTime>) {
+pub(crate) fn read(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let feed = Feed::loaded(&plan);
     let snapshot = feed.view.snapshot();
@@ -256,7 +246,7 @@ fn walk(tree: &Tree) -> u64 {
     rows
 }
 
-fn compare(c: &mut Criterion<CpuTime>) {
+pub(crate) fn compare(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut feed = Feed::loaded(&plan);
     let mut rng = Rng::new(11);
@@ -277,7 +267,7 @@ fn compare(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-fn drop_all(c: &mut Criterion<CpuTime>) {
+pub(crate) fn drop_all(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
     let mut group = c.benchmark_group("tree");
     group.throughput(Throughput::Elements(plan.rows()));
