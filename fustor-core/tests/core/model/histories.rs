@@ -27,6 +27,10 @@ fn histories(most: usize) -> impl Strategy<Value = History> {
     (1..most, any::<u64>()).prop_map(|(steps, seed)| History { steps, seed })
 }
 
+fn now() -> Now {
+    Now { mono: Mono(0), wall: Stamp(BASE + 1000 * SECOND) }
+}
+
 /// A view with the log of what it was told.
 struct Told {
     view: View,
@@ -44,8 +48,7 @@ impl Told {
 
     fn tell(&mut self, batch: &Batch) -> Applied {
         self.log.push_str(&write(batch));
-        let now = Now { mono: Mono(0), wall: Stamp(BASE + 1000 * SECOND) };
-        let applied = self.view.apply(now, Command::Batch(batch.clone()));
+        let applied = self.view.apply(now(), Command::Batch(batch.clone()));
         self.view.check().unwrap_or_else(|error| panic!("check: {error:?}\n{}", self.log));
         if let Err(error) = recount(&self.view.snapshot()) {
             panic!("{error}\n{}", self.log);
@@ -53,10 +56,12 @@ impl Told {
         applied
     }
 
-    /// Answers directives until there are none.
+    /// Answers directives until there are none and a tick asks for nothing more.
     fn settle(&mut self, disk: &mut Disk, mut owed: Vec<Directive>) -> Result<(), TestCaseError> {
         for _ in 0..200 {
-            owed.dedup();
+            if owed.is_empty() {
+                owed = self.view.apply(now(), Command::Tick).directives;
+            }
             let Some(directive) = owed.pop() else { return Ok(()) };
             self.log.push_str(&format!("# asked: {directive:?}\n"));
             let answer = disk.serve(&directive);
