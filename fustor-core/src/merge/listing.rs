@@ -83,7 +83,9 @@ impl Arbiter {
         if let Some(proof) = judgement.proof {
             self.seal(site.dir, proof, stamp);
         }
-        self.doubt_dir(site.dir, stamp);
+        if self.suspects.has_doubts() {
+            self.judge_doubt(site.dir, stamp);
+        }
         if held { Verdict::Queued } else { Verdict::Applied }
     }
 
@@ -156,7 +158,8 @@ impl Arbiter {
         } else {
             self.writer.shift(dir, &merged.delta, judgement.seen);
         }
-        if let Some(proof) = judgement.proof {
+        if let Some(proof) = judgement.proof.filter(|_| !merged.outlived.is_empty()) {
+            self.trail.clear();
             for child in merged.outlived {
                 let meta = self.writer.meta_mut(child);
                 meta.floor = meta.floor.max(proof);
@@ -432,7 +435,7 @@ impl Arbiter {
     }
 
     /// A directory that is suspect as a whole rests when a listing found nothing changed since long enough.
-    fn doubt_dir(&mut self, dir: DirId, stamp: Stamp) {
+    fn judge_doubt(&mut self, dir: DirId, stamp: Stamp) {
         if let Some(doubt) = self.suspects.get(dir, b"") {
             let changed = self.writer.meta(dir).totals.last_change;
             let rested_since = doubt.since.max(changed);
@@ -440,7 +443,7 @@ impl Arbiter {
                 self.suspects.clear(dir, b"");
             }
         }
-        self.doubt_dir_if_due(dir, stamp);
+        self.mark_doubt(dir, stamp);
     }
 }
 

@@ -97,7 +97,7 @@ impl Arbiter {
 
     /// Brings a directory's own mark in step with the table: set when a file of it found no room there, cleared when a
     /// listing proved rest.
-    pub(super) fn doubt_dir_if_due(&mut self, dir: DirId, at: Stamp) {
+    pub(super) fn mark_doubt(&mut self, dir: DirId, at: Stamp) {
         let doubted = self.suspects.get(dir, b"").is_some();
         if dir == DirId::ROOT {
             let marks = self.writer.tree().root_row().marks;

@@ -39,6 +39,7 @@ pub(crate) use hearing::Hearing;
 pub(crate) use suspect::Suspects;
 
 use guard::Held;
+use reach::Trail;
 use spot::Spot;
 use tombstone::Tombstones;
 
@@ -91,6 +92,7 @@ pub(crate) struct Arbiter {
     held: OrdMap<DirId, Held>,
     clock: StorageClock,
     truncated: bool,
+    trail: Trail,
 }
 
 impl Arbiter {
@@ -109,6 +111,7 @@ impl Arbiter {
             held: OrdMap::new(),
             clock: StorageClock::default(),
             truncated: false,
+            trail: Trail::default(),
         }
     }
 

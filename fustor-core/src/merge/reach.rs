@@ -20,6 +20,39 @@ pub(super) struct Site {
     pub(super) moved: Key,
 }
 
+/// The way that evidence took last, so that the next in the same directory need not take it again: without it a chain
+/// of n directories costs n² steps. Whatever changes an absence or a place on a way clears it.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    path: Vec<u8>,
+    /// The directories on the way, each with the length of its path.
+    sites: Vec<(usize, Site)>,
+}
+
+impl Trail {
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.sites.clear();
+    }
+
+    /// Goes back to the deepest directory that lies on the way to `path`, and gives it with the length of its path.
+    fn rejoin(&mut self, path: &[u8]) -> Option<(usize, Site)> {
+        let common = self.path.iter().zip(path).take_while(|(a, b)| a == b).count();
+        let on_way = |end: usize| end <= common && (end == path.len() || path[end] == b'/');
+        while self.sites.last().is_some_and(|(end, _)| !on_way(*end)) {
+            self.sites.pop();
+        }
+        self.path.truncate(self.sites.last().map_or(0, |(end, _)| *end));
+        self.sites.last().copied()
+    }
+
+    fn go_on(&mut self, name: &[u8], site: Site) {
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
+        self.sites.push((self.path.len(), site));
+    }
+}
+
 /// A row without its name, so that the tree can be edited while it is at hand.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Old {
@@ -111,15 +144,23 @@ impl Arbiter {
         path: &ViewPath,
         key: Key,
     ) -> Result<Site, Verdict> {
-        let mut site = self.root_site();
-        let names: Vec<&[u8]> = path.names().collect();
-        for (depth, name) in names.iter().enumerate() {
-            let next = self.step(hearing, &site, name, key);
-            match next {
-                Ok(next) => site = next,
+        let bytes = if path.is_root() { &[][..] } else { path.as_bytes() };
+        let joined = self.trail.rejoin(bytes).filter(|(_, site)| key > site.absence);
+        if joined.is_none() {
+            self.trail.clear();
+        }
+        let (from, mut site) = joined.unwrap_or((0, self.root_site()));
+        let mut names = bytes[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
+        while let Some(name) = names.next() {
+            match self.step(hearing, &site, name, key) {
+                Ok(next) => {
+                    site = next;
+                    self.trail.go_on(name, site);
+                }
                 Err(verdict) => {
                     self.writer.raise_presence(site.dir, key);
-                    self.follow(hearing, site.dir, &names[depth..], key);
+                    let rest: Vec<&[u8]> = std::iter::once(name).chain(names).collect();
+                    self.follow(hearing, site.dir, &rest, key);
                     return Err(verdict);
                 }
             }

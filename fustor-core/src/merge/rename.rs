@@ -179,9 +179,14 @@ impl Arbiter {
         }
         let mut going = Delta { at: here.stamp(), ..Delta::default() };
         going.take_row(&row.named(old_name));
-        self.suspects.clear(from.dir, old_name);
+        let suspicion = self.suspects.clear(from.dir, old_name);
         self.writer.entries_mut(from.dir).remove(old_name);
-        let marks = self.mark(to.dir, &evidence, None, was_listed);
+        let mut marks = self.mark(to.dir, &evidence, None, was_listed);
+        if let Some(suspicion) = suspicion {
+            // A new name is no proof that the writer has finished.
+            self.suspects.set(to.dir, new_name, suspicion);
+            marks = marks.with(Marks::SUSPECT);
+        }
         let moved = Row {
             name: new_name,
             facts: *facts,
@@ -214,6 +219,7 @@ impl Arbiter {
         if let Some(ghost) = self.ghosts.remove(&super::spot::At(parent, name)) {
             self.exorcise(ghost);
         }
+        self.trail.clear();
         self.moves.insert(dir, here);
         self.writer.entries_mut(dir).rename(name);
         let version = self.writer.version();

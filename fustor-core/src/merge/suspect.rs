@@ -23,6 +23,8 @@ pub(crate) struct Suspicion {
 pub(crate) struct Suspects {
     at: OrdMap<Spot, Suspicion>,
     by_due: OrdSet<(Stamp, Spot)>,
+    /// How many stand for a directory as a whole.
+    doubts: usize,
 }
 
 impl Suspects {
@@ -37,6 +39,7 @@ impl Suspects {
     pub(crate) fn set(&mut self, dir: DirId, name: &[u8], suspicion: Suspicion) {
         self.clear(dir, name);
         let spot = Spot::new(dir, name);
+        self.doubts += usize::from(name.is_empty());
         self.by_due.insert((suspicion.due, spot.clone()));
         self.at.insert(spot, suspicion);
     }
@@ -49,7 +52,13 @@ impl Suspects {
             self.at.get_key_value(&At(dir, name)).map(|(spot, s)| (spot.clone(), *s))?;
         self.at.remove(&spot);
         self.by_due.remove(&(suspicion.due, spot));
+        self.doubts -= usize::from(name.is_empty());
         Some(suspicion)
+    }
+
+    /// Whether any directory is suspect as a whole.
+    pub(crate) fn has_doubts(&self) -> bool {
+        self.doubts > 0
     }
 
     /// Drops all of one directory.

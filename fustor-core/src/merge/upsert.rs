@@ -78,7 +78,9 @@ impl Arbiter {
         } else {
             self.writer.shift(site.dir, &enacted.delta, key);
         }
-        self.doubt_dir_if_due(site.dir, key.stamp());
+        if self.suspects.has_doubts() {
+            self.mark_doubt(site.dir, key.stamp());
+        }
         self.sample_clock(key, facts, old.as_ref());
         Verdict::Applied
     }
@@ -177,6 +179,7 @@ impl Arbiter {
     ) -> Enacted<'a> {
         let mut delta = Delta::default();
         let Some(old) = old else { return Enacted { row: None, delta } };
+        self.trail.clear();
         self.writer.meta_mut(old.child).floor = key;
         self.prune(old.child, key, site.moved, key.stamp());
         if !facts_go || old.marks.has(Marks::PLACEHOLDER) {
