@@ -40,7 +40,11 @@ struct Told {
 impl Told {
     /// A view that knows the empty disk.
     fn new(disk: &mut Disk) -> Self {
-        let mut told = Self { view: View::new(ViewConfig::default(), 1), log: String::new() };
+        Self::with(disk, ViewConfig::default())
+    }
+
+    fn with(disk: &mut Disk, config: ViewConfig) -> Self {
+        let mut told = Self { view: View::new(config, 1), log: String::new() };
         let first = disk.all_listings();
         told.tell(&disk.seal(first));
         told
@@ -50,6 +54,7 @@ impl Told {
         self.log.push_str(&write(batch));
         let applied = self.view.apply(now(), Command::Batch(batch.clone()));
         self.view.check().unwrap_or_else(|error| panic!("check: {error:?}\n{}", self.log));
+        let _more_remains = self.view.release(1);
         if let Err(error) = recount(&self.view.snapshot()) {
             panic!("{error}\n{}", self.log);
         }
@@ -111,7 +116,7 @@ fn touches_few(before: &Snapshot, after: &Snapshot, old: &ViewPath, new: &ViewPa
 }
 
 proptest! {
-    #![proptest_config(runs(150))]
+    #![proptest_config(runs(400))]
 
     #[test]
     fn a_history_told_in_order_needs_no_listing(history in histories(60)) {
@@ -137,7 +142,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(runs(400))]
+    #![proptest_config(runs(1500))]
 
     #[test]
     fn a_history_told_in_disorder_is_repaired_by_what_it_queues(history in histories(16)) {
@@ -145,6 +150,19 @@ proptest! {
         let mut told = Told::new(&mut disk);
         let mut owed = Vec::new();
         for batch in &disorder(&mut disk, &mut dice, history.steps, 0) {
+            owed.extend(told.tell(batch).directives);
+        }
+        told.settle(&mut disk, owed)?;
+        told.matches(&disk, "after what was queued")?;
+    }
+
+    #[test]
+    fn tables_that_are_too_small_cost_listings_only(history in histories(16)) {
+        let (mut disk, mut dice) = (Disk::new(), Dice(history.seed));
+        let config = ViewConfig { max_tombstones: 2, max_suspects: 1, ..ViewConfig::default() };
+        let mut told = Told::with(&mut disk, config);
+        let mut owed = Vec::new();
+        for batch in &disorder(&mut disk, &mut dice, history.steps, 10) {
             owed.extend(told.tell(batch).directives);
         }
         told.settle(&mut disk, owed)?;
