@@ -11,10 +11,12 @@ mod id;
 mod key;
 mod merge;
 mod path;
+pub mod query;
 mod snapshot;
 mod time;
 mod tree;
 mod view;
+pub mod wire;
 
 pub use block::{Block, BlockBuilder, BlockError, CHUNK_ROWS};
 pub use clock::{Skew, StorageClock};
