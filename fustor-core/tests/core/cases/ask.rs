@@ -127,14 +127,19 @@ fn streamed<E: ToString>(answer: Result<impl Iterator<Item = Vec<u8>>, E>) -> An
 }
 
 /// All pages, one after the other; each cursor goes through its text.
-fn pages<E: ToString>(mut page: impl FnMut(Option<Cursor>) -> Result<(String, Option<Cursor>), E>) -> Answer {
+fn pages<E: ToString>(
+    mut page: impl FnMut(Option<Cursor>) -> Result<(String, Option<Cursor>), E>,
+) -> Answer {
     let (mut all, mut cursor) = (String::new(), None);
     for _ in 0..1000 {
         let (text, next) = page(cursor.take()).map_err(|error| error.to_string())?;
-        all += &text.replacen("\"path\":", "\"of\":", usize::from(!text.contains("\"entries\":[{")));
+        all +=
+            &text.replacen("\"path\":", "\"of\":", usize::from(!text.contains("\"entries\":[{")));
         match next {
             None => return Ok(all),
-            Some(next) => cursor = Some(Cursor::parse(&next.to_string()).map_err(|e| e.to_string())?),
+            Some(next) => {
+                cursor = Some(Cursor::parse(&next.to_string()).map_err(|e| e.to_string())?)
+            }
         }
     }
     Err("the pages never end".to_owned())

@@ -1,5 +1,6 @@
 //! The merge judged against its definition: random sets of observations, and random true histories of a disk.
 
+mod diff;
 mod disk;
 mod generate;
 mod histories;
