@@ -13,6 +13,7 @@ mod merge;
 mod path;
 pub mod query;
 mod snapshot;
+mod text;
 mod time;
 mod tree;
 mod view;

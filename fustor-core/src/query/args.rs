@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::entry::Kind;
 use crate::path::ViewPath;
 use crate::query::cursor::{Cursor, QuestionHash};
+use crate::text::unbase64;
 use crate::time::StorageTime;
-use crate::wire::json::unbase64;
 
 /// Entries of a page when nothing is said.
 pub const PAGE_DEFAULT: usize = 1000;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::id::Revision;
 use crate::path::{PATH_MAX, ViewPath};
-use crate::wire::json::{base64_url, unbase64};
+use crate::text::{base64_url, unbase64};
 
 const FORMAT: u8 = 1;
 const HEADER: usize = 1 + 3 * 8;

@@ -12,8 +12,8 @@ use crate::query::entry::LimitExceeded;
 use crate::query::find::{Filter, Finder, Progress, SLICE_ROWS};
 use crate::query::name_test::{NameTest, PatternError};
 use crate::snapshot::Snapshot;
+use crate::text::{CHUNK_BYTES, Detail, node_at};
 use crate::time::Now;
-use crate::wire::json::{CHUNK_BYTES, Detail, node_at};
 
 /// What to search for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use crate::query::entry::{Entry, LimitExceeded};
 use crate::query::list::prefix;
 use crate::query::walk::{Descent, RowCursor, directories};
 use crate::snapshot::Snapshot;
+use crate::text::{CHUNK_BYTES, Detail, Place, escape, node, string};
 use crate::time::Now;
 use crate::tree::Tree;
-use crate::wire::json::{CHUNK_BYTES, Detail, Place, escape, node, string};
 
 /// What of the tree is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]

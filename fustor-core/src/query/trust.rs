@@ -3,8 +3,8 @@
 use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::snapshot::{Snapshot, Trust, TrustState};
+use crate::text::seconds;
 use crate::time::Now;
-use crate::wire::json::seconds;
 
 /// The trust in what is said of `path`: that of the nearest known directory at or above it.
 #[must_use]

@@ -12,7 +12,7 @@ const FUNCTION_MAX: usize = 70;
 /// The rooms of the core, in order; what stands in one group may use its own and all groups before it.
 const ROOMS: &[&[&str]] = &[
     &["time", "path", "id", "key"],
-    &["entry", "event", "block"],
+    &["entry", "event", "block", "text"],
     &["clock", "tree"],
     &["merge", "session"],
     &["view", "snapshot"],

@@ -2,8 +2,6 @@
 
 use std::fmt::Display;
 
-use super::node::{Detail, kind_word, node_at};
-use super::{base64, bytes_text, int, seconds, string, uint};
 use crate::entry::Marks;
 use crate::id::Revision;
 use crate::key::{Key, Tier};
@@ -12,6 +10,7 @@ use crate::query::{
     Metadata, Op, Settled, Stats, SubtreeStats, SuspectList, TopBy, TopPage, state_word,
 };
 use crate::snapshot::{Trust, TrustState};
+use crate::text::{Detail, base64, bytes_text, int, kind_word, node_at, seconds, string, uint};
 use crate::time::Stamp;
 use crate::tree::Totals;
 
