@@ -41,9 +41,12 @@ impl Arbiter {
         reason: GapReason,
     ) -> Verdict {
         let Some(row) = self.writer.tree().lookup(scope) else {
-            // What is not known will be listed when it appears; what left this path took its part of the gap along.
+            // The scope may appear later with evidence from before the gap: the nearest directory above passes the
+            // debt on. What left this path took its part of the gap along.
+            let above = self.nearest_dir(scope);
+            self.open_gap(hearing, above, since, reason);
             self.open_gap_where_it_went(hearing, scope, since, reason);
-            return Verdict::Stale;
+            return Verdict::Queued;
         };
         let child = row.child;
         if child == DirId::NONE {
@@ -56,6 +59,19 @@ impl Arbiter {
         self.open_gap(hearing, child, since, reason);
         self.open_gap_where_it_went(hearing, scope, since, reason);
         Verdict::Applied
+    }
+
+    /// The deepest directory at or above a path.
+    fn nearest_dir(&self, path: &ViewPath) -> DirId {
+        let tree = self.writer.tree();
+        let mut dir = DirId::ROOT;
+        for name in path.names() {
+            match tree.entries(dir).find(name) {
+                Some(row) if row.child != DirId::NONE => dir = row.child,
+                Some(_) | None => return dir,
+            }
+        }
+        dir
     }
 
     /// Opens a gap over a directory and asks for its repair.

@@ -288,7 +288,7 @@ impl Arbiter {
                         if row.child != DirId::NONE && judgement.proof.is_some() {
                             outlived.push(row.child);
                         }
-                        kept.push(row);
+                        kept.push(self.outliving(site, row, judgement.proof, &mut delta));
                     }
                 }
                 Pair::New(row) => {
@@ -377,6 +377,25 @@ impl Arbiter {
             Known::Nothing { .. } => Key::NONE,
         };
         presence <= proof
+    }
+
+    /// The row of a directory that outlives a listing only by what is newer below it: its own facts go.
+    fn outliving<'a>(
+        &mut self,
+        site: &Site,
+        row: Row<'a>,
+        proof: Option<Key>,
+        delta: &mut Delta,
+    ) -> Row<'a> {
+        match (self.known_row(site, &row), proof) {
+            (Known::Dir { own, .. }, Some(proof)) if !own.is_none() && own <= proof => {
+                let bare = self.bared(&Old::of(&row)).named(row.name);
+                delta.take_row(&row);
+                delta.add_row(&bare);
+                bare
+            }
+            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => row,
+        }
     }
 
     fn drop_row(

@@ -11,7 +11,7 @@ use crate::text::{base64_url, unbase64};
 const FORMAT: u8 = 1;
 const HEADER: usize = 1 + 3 * 8;
 /// The longest text of a cursor: the header and the longest path in base64.
-const TEXT_MAX: usize = (HEADER + PATH_MAX + 2) / 3 * 4;
+const TEXT_MAX: usize = (HEADER + PATH_MAX).div_ceil(3) * 4;
 
 /// Where a page goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -129,7 +129,7 @@ fn literal(tokens: &mut Vec<Token>, byte: u8) {
     match tokens.last_mut() {
         Some(Token::Literal(bytes)) => bytes.push(byte),
         Some(Token::One | Token::Set { .. } | Token::Star) | None => {
-            tokens.push(Token::Literal(vec![byte]))
+            tokens.push(Token::Literal(vec![byte]));
         }
     }
 }

@@ -151,13 +151,12 @@ fn next_by_path(
     {
         return block.len();
     }
-    let hit = |i: &usize| {
+    let mut hit = |i: &usize| {
         let name = block.name(*i);
         path.truncate(prefix);
         path.extend_from_slice(name);
         glob.matches(&path) || (!glob.starts_with_star() && glob.matches(name))
     };
-    let mut hit = hit;
     (from..block.len()).find(|i| hit(i)).unwrap_or(block.len())
 }
 

@@ -76,6 +76,9 @@ pub struct TopPage {
     pub trust: Trust,
 }
 
+/// A measure and a name; the least one of a heap is its top, and of equal measures the later name is less.
+type Ranked<'a> = Reverse<(i128, Reverse<&'a [u8]>)>;
+
 /// The greatest children of a directory: O(children), whatever lies below them.
 ///
 /// # Errors
@@ -87,7 +90,7 @@ pub fn top(snapshot: &Snapshot, now: Now, args: &TopArgs) -> Result<TopPage, Lis
         return Err(ListError::NotADirectory(args.path.clone()));
     }
     let entries = tree.entries(row.child);
-    let mut best: BinaryHeap<Reverse<(i128, Reverse<&[u8]>)>> = BinaryHeap::new();
+    let mut best: BinaryHeap<Ranked<'_>> = BinaryHeap::new();
     for child in entries.rows() {
         best.push(Reverse((args.by.measure(tree, &child), Reverse(child.name))));
         if best.len() > args.limit.get() {

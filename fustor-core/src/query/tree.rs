@@ -152,10 +152,12 @@ fn count(
     let mut count = 1;
     directories(tree, top.child, &mut |dir, depth| {
         count += tree.entries(dir).len() as u64;
-        match () {
-            () if count > most => Descent::Stop,
-            () if depth + 1 < levels => Descent::Into,
-            () => Descent::Skip,
+        if count > most {
+            Descent::Stop
+        } else if depth + 1 < levels {
+            Descent::Into
+        } else {
+            Descent::Skip
         }
     });
     within(count, limit)
@@ -241,12 +243,14 @@ impl TreeStream {
         let place = Place { escaped: &self.escaped, raw: &self.raw, exact: frame.exact };
         let mut next = from;
         let mut entered = None;
-        while next < block.len() && entered.is_none() && out.len() < CHUNK_BYTES {
+        for row in block.rows_from(from) {
+            if entered.is_some() || out.len() >= CHUNK_BYTES {
+                break;
+            }
             if !frame.first {
                 out.push(b',');
             }
             frame.first = false;
-            let row = block.row(next);
             node(out, place, &row, self.detail);
             next += 1;
             if deepest || row.child == DirId::NONE {

@@ -1,6 +1,6 @@
 //! What a test sees of a view: its entries by path, its blocks' bytes, its counts recounted by walking.
 
-use fustor_core::{DirId, Facts, Key, Marks, Row, Snapshot, ViewPath};
+use fustor_core::{DirId, Facts, Key, Marks, Row, Snapshot, Tree, ViewPath};
 
 /// One entry of a tree, as far as the definition of the tree fixes it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,17 +33,23 @@ pub(crate) fn directories(snapshot: &Snapshot) -> Vec<(DirId, ViewPath)> {
 /// Every entry, by path.
 pub(crate) fn entries(snapshot: &Snapshot) -> Vec<Entry> {
     let tree = snapshot.tree();
-    let mut all = vec![entry(ViewPath::root(), &tree.root_row())];
+    let mut all = vec![entry(tree, ViewPath::root(), &tree.root_row())];
     for (dir, path) in directories(snapshot) {
-        all.extend(tree.entries(dir).rows().map(|row| entry(path.join(row.name), &row)));
+        all.extend(tree.entries(dir).rows().map(|row| entry(tree, path.join(row.name), &row)));
     }
     all.sort();
     all
 }
 
-fn entry(path: ViewPath, row: &Row<'_>) -> Entry {
-    let unconfirmed = row.marks.has(Marks::PLACEHOLDER);
-    Entry { path, facts: (!unconfirmed).then_some(row.facts), key: row.key }
+/// A directory whose facts only repeat keeps its row; the newer key is then in the directory's own table entry.
+fn entry(tree: &Tree, path: ViewPath, row: &Row<'_>) -> Entry {
+    let confirmed =
+        if row.child == DirId::NONE { Key::NONE } else { tree.meta(row.child).confirmed };
+    if row.marks.has(Marks::PLACEHOLDER) {
+        Entry { path, facts: None, key: row.key }
+    } else {
+        Entry { path, facts: Some(row.facts), key: row.key.max(confirmed) }
+    }
 }
 
 /// The bytes of every block, by path of the directory.

@@ -107,7 +107,7 @@ impl Reader {
 }
 
 fn attach(words: &str, storage: StorageId) -> Result<Command, String> {
-    let mut root = RootIdentity { fs_type: 1, fs_id: 1, inode: 1 };
+    let mut root = RootIdentity { fs_type: 1, fs_id: 1, inode: inode_of(&ViewPath::root()) };
     let mut writers_watched = false;
     for word in words.split_whitespace() {
         match word.split_once('=') {

@@ -227,7 +227,7 @@ fn page(
     object.provenance(revision, trust);
     object.path(path);
     array(object.key("entries"), entries.iter(), |out, entry| {
-        whole_entry(out, entry, Detail::Entry)
+        whole_entry(out, entry, Detail::Entry);
     });
     object.cursor("next", next);
     object.close();
@@ -372,7 +372,7 @@ impl ToJson for BlindSpots {
         let mut object = Object::open(out);
         object.uint("additions_count", self.additions_count);
         array(object.key("additions"), self.additions.iter(), |out, entry| {
-            whole_entry(out, entry, Detail::Node)
+            whole_entry(out, entry, Detail::Node);
         });
         object.uint("deletion_count", self.deletion_count);
         array(object.key("deletions"), self.deletions.iter(), |out, path| {

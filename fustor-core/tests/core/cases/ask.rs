@@ -133,12 +133,13 @@ fn pages<E: ToString>(
     let (mut all, mut cursor) = (String::new(), None);
     for _ in 0..1000 {
         let (text, next) = page(cursor.take()).map_err(|error| error.to_string())?;
-        all +=
-            &text.replacen("\"path\":", "\"of\":", usize::from(!text.contains("\"entries\":[{")));
+        // The page's own path is not one of its entries'.
+        let (head, entries) = text.split_once("\"entries\":").ok_or("a page without entries")?;
+        all += &(head.replace("\"path\":", "\"of\":") + entries);
         match next {
             None => return Ok(all),
             Some(next) => {
-                cursor = Some(Cursor::parse(&next.to_string()).map_err(|e| e.to_string())?)
+                cursor = Some(Cursor::parse(&next.to_string()).map_err(|e| e.to_string())?);
             }
         }
     }

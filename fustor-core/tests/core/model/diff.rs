@@ -82,7 +82,7 @@ proptest! {
 
     #[test]
     fn difference_of_random_sets(set in sets(30), released in any::<bool>()) {
-        let batches = delivery(&set.observations, &mut Dice(set.seed));
+        let batches = delivery(&set, 0);
         let config = ViewConfig { tombstone_ttl_ns: (LAST + 1 - set.horizon) * SECOND, ..ViewConfig::default() };
         let mut view = View::new(config, 1);
         let mut snapshots = vec![view.snapshot()];

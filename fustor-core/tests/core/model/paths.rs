@@ -13,7 +13,7 @@ use crate::script::{BASE, Reader, blocks, inode_of};
 type Rows = Vec<(Vec<u8>, Facts)>;
 
 fn rows(most: usize) -> impl Strategy<Value = Rows> {
-    let name = prop_oneof!["[a-c]{1,3}", "[a-z_.0-9]{1,40}"];
+    let name = prop_oneof!["[a-c]{1,3}", "[a-z_0-9][a-z_.0-9]{0,40}"];
     let row = (0..8_u8, 0..2000_u64, 0..90_000_i64, any::<bool>());
     prop::collection::btree_map(name, row, 1..most).prop_map(|rows| {
         let facts = |(name, (kind, size, mtime, fine)): (String, _)| {
