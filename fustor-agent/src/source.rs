@@ -79,8 +79,8 @@ pub(crate) fn start_with(
     if config.queue_capacity == 0 {
         return Err(StartError::Queue(0));
     }
-    let root = Root::open(&config.root)
-        .map_err(|error| StartError::Root { root: config.root.clone(), error })?;
+    let root =
+        Root::open(&config.root).map_err(|error| StartError::Root { root: config.root, error })?;
     let root = Arc::new(root);
     let watches = match config.watch {
         true => {

@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 3;
 
 /// What came of reading a directory.
 pub(super) enum Outcome {
-    Read(Read),
+    Read(Box<Read>),
     /// It is not there, or is no directory.
     Absent,
     /// Its path no longer leads to what was read.
@@ -94,6 +94,7 @@ pub(super) struct Reader {
 }
 
 /// One reading that is not sealed yet.
+#[derive(Clone, Copy)]
 struct Draft {
     stamp: BootTime,
     look: Look,
@@ -168,7 +169,9 @@ impl Reader {
             }
         };
         match scanner.setup.root.leads_to(&path, &draft.look) {
-            Ok(true) => Outcome::Read(self.seal(scanner, job, path, fd, draft, watch, notices)),
+            Ok(true) => {
+                Outcome::Read(Box::new(self.seal(scanner, job, path, fd, draft, watch, notices)))
+            }
             Ok(false) => Outcome::Moved { watch },
             Err(error) => Outcome::Failed(error),
         }

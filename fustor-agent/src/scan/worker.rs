@@ -156,7 +156,7 @@ impl Worker {
 
     fn settle(&mut self, job: Job, outcome: Outcome, urgent: bool) {
         match outcome {
-            Outcome::Read(read) => self.file(job, read, urgent),
+            Outcome::Read(read) => self.file(job, *read, urgent),
             Outcome::Absent => self.look_above(job),
             Outcome::Moved { watch } => self.moved(job, watch),
             Outcome::Refused(reason) => self.report(job.path, reason),
@@ -259,7 +259,7 @@ impl Worker {
             match watches.path_of(watch) {
                 // Removed, or moved out, as the kernel has reported meanwhile.
                 None => return,
-                Some(path) if job.tries % MOVED_TRIES_PLACE != 0 => {
+                Some(path) if !job.tries.is_multiple_of(MOVED_TRIES_PLACE) => {
                     job.path = path;
                     let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
                     return self.requeue(job, due);

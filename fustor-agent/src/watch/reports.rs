@@ -48,7 +48,7 @@ impl Watcher {
             match self.halves.iter().position(|half| half.cookie == cookie) {
                 Some(half) => {
                     let half = self.halves.swap_remove(half);
-                    self.moved(shared, half, place, is_dir, at);
+                    self.moved(shared, half, &place, is_dir, at);
                 }
                 None => {
                     self.appeared(shared, place.clone(), is_dir, at);
@@ -91,7 +91,7 @@ impl Watcher {
         self.vanished(shared, half.from, half.seen);
     }
 
-    fn moved(&mut self, shared: &mut Shared, half: Half, to: Place, is_dir: bool, at: BootTime) {
+    fn moved(&mut self, shared: &mut Shared, half: Half, to: &Place, is_dir: bool, at: BootTime) {
         let child = shared.table.child(half.from.dir, &half.from.name);
         // An entry moved onto another one replaces it.
         if let Some(other) = shared.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {
@@ -120,7 +120,7 @@ impl Watcher {
         };
         let watched = child.is_some_and(|id| shared.table.watch(id).is_some());
         if is_dir && (renamed == Renamed::Fresh || !watched) {
-            self.list(shared, &to, Scope::Below);
+            self.list(shared, to, Scope::Below);
         }
     }
 

@@ -135,9 +135,9 @@ impl Watcher {
             PollFd::from_borrowed_fd(self.watches.bell(), PollFlags::IN),
         ];
         // Interrupted or not: the loop looks at everything anyway.
-        drop(poll(&mut fds, timeout.as_ref()));
+        let _ = poll(&mut fds, timeout.as_ref());
         if !fds[1].revents().is_empty() {
-            drop(rustix::io::read(self.watches.bell(), &mut [0_u8; 8]));
+            let _ = rustix::io::read(self.watches.bell(), &mut [0_u8; 8]);
         }
     }
 

@@ -86,7 +86,7 @@ impl Watches {
 
     pub(crate) fn ring(&self) {
         // Full means that it rings already.
-        drop(rustix::io::write(&self.bell, &1_u64.to_ne_bytes()));
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -189,7 +189,7 @@ impl Watches {
             // A scan may have found the same directory elsewhere meanwhile, with the same watch.
             if shared.table.by_watch(watch).is_none() {
                 // The kernel has dropped that of a removed directory already.
-                drop(inotify::remove_watch(&self.inotify, watch));
+                let _ = inotify::remove_watch(&self.inotify, watch);
             }
         }
         left > 0
@@ -322,7 +322,7 @@ impl Shared {
                 if let Some(dropped) = self.table.clear_watch(cold) {
                     self.set.remove(dropped.heat, dropped.id);
                     // At once: the kernel has no room either.
-                    drop(inotify::remove_watch(&watches.inotify, dropped.watch));
+                    let _ = inotify::remove_watch(&watches.inotify, dropped.watch);
                 }
                 if let Some(path) = path {
                     self.refuse(&path, notices, UncoveredReason::WatchLimit);

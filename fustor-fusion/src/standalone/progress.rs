@@ -18,6 +18,8 @@ const NAMED: usize = 5;
 pub(super) struct Progress {
     host: ViewHost,
     last: (Instant, u64),
+    /// What the last look found, and what was told last.
+    seen: Option<TrustState>,
     said: Option<TrustState>,
     complete: bool,
     terminal: bool,
@@ -26,7 +28,7 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(host: ViewHost) -> Self {
         let terminal = stderr().is_terminal();
-        Self { host, last: (Instant::now(), 0), said: None, complete: false, terminal }
+        Self { host, last: (Instant::now(), 0), seen: None, said: None, complete: false, terminal }
     }
 
     /// How long until the next look.
@@ -86,6 +88,12 @@ impl Progress {
     fn tell_trust(&mut self, snapshot: &Snapshot) {
         let now = self.host.clock().now();
         let trust = fustor_core::query::trust(snapshot, now, &ViewPath::root());
+        // A new directory makes a view `syncing` for a moment; only what lasts is worth a line.
+        let lasts =
+            self.seen.replace(trust.state).is_some_and(|seen| same_state(&seen, &trust.state));
+        if !lasts {
+            return;
+        }
         let changed = self.said.as_ref().is_none_or(|said| !same_state(said, &trust.state));
         if changed && (self.said.is_some() || !matches!(trust.state, TrustState::Trusted)) {
             let text = fustor_core::query::trust_header(&trust);

@@ -3,6 +3,7 @@
 mod child;
 mod disk;
 mod fixture;
+mod host;
 mod pages;
 mod polling;
 mod refusals;
