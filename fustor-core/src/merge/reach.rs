@@ -3,8 +3,9 @@
 use crate::entry::{Facts, Marks, Row};
 use crate::event::{Refusal, Verdict};
 use crate::id::DirId;
-use crate::key::Key;
+use crate::key::{Key, Tier};
 use crate::path::ViewPath;
+use crate::time::Stamp;
 use crate::tree::{Delta, Flags};
 
 use super::rule::Known;
@@ -215,7 +216,9 @@ impl Arbiter {
             storage: hearing.storage,
             child,
         };
-        let mut delta = Delta { unlisted: 1, at: key.stamp(), ..Delta::default() };
+        // A scan that reaches a directory before its parent's listing has seen no change.
+        let at = if key.tier() == Tier::Scan { Stamp::MIN } else { key.stamp() };
+        let mut delta = Delta { unlisted: 1, at, ..Delta::default() };
         if let Some(old) = old {
             delta.take_row(&old.named(name));
             self.suspects.clear(site.dir, name);
@@ -255,6 +258,6 @@ impl Arbiter {
                 .now
                 .wall
                 .minus(self.config.tombstone_ttl_ns)
-                .max(own.unwrap_or(crate::time::Stamp::MIN))
+                .max(own.unwrap_or(Stamp::MIN))
     }
 }

@@ -144,18 +144,15 @@ fn next_by_path(
 ) -> usize {
     let mut path = [dir, b"/"].concat();
     let prefix = path.len();
-    let crossing = literal.needle().contains(&b'/');
-    if !crossing
-        && literal.find(&path).is_none()
-        && literal.find(&block.names()[start(block, from)..]).is_none()
-    {
-        return block.len();
+    let either = |path: &[u8], name: &[u8]| glob.matches(path) || (!glob.starts_with_star() && glob.matches(name));
+    if !literal.needle().contains(&b'/') && literal.find(&path).is_none() {
+        return holding(block, literal, from, &|name| either(&[dir, b"/", name].concat(), name));
     }
     let mut hit = |i: &usize| {
         let name = block.name(*i);
         path.truncate(prefix);
         path.extend_from_slice(name);
-        glob.matches(&path) || (!glob.starts_with_star() && glob.matches(name))
+        either(&path, name)
     };
     (from..block.len()).find(|i| hit(i)).unwrap_or(block.len())
 }
