@@ -1,1 +1,28 @@
-//! The agent library: scanner, watcher and doctor.
+//! The agent library: scans and watches a directory tree and hands over what it sees; and tells whether a host can.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use fustor_agent::{SourceConfig, outbox, start};
+//!
+//! let (sink, outlet) = outbox();
+//! let source = start(SourceConfig::new("/srv/shared"), sink)?;
+//! while let Some(sealed) = outlet.recv(Duration::from_secs(1)) {
+//!     println!("{:?} {}: {} events", sealed.lane, sealed.seq, sealed.events.len());
+//! }
+//! source.stop();
+//! # Ok::<(), fustor_agent::StartError>(())
+//! ```
+#![deny(missing_docs)]
+
+mod clock;
+mod config;
+mod disk;
+mod outbox;
+mod scan;
+mod source;
+mod watch;
+
+pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
+pub use disk::root_identity;
+pub use outbox::{Lane, Outlet, Sealed, Sink, outbox};
+pub use source::{Errors, Progress, Source, start};

@@ -13,6 +13,7 @@ mod merge;
 mod path;
 pub mod query;
 mod snapshot;
+mod source;
 mod text;
 mod time;
 mod tree;
@@ -32,6 +33,9 @@ pub use key::{Claim, Key, Tier};
 pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
 pub use snapshot::{Snapshot, Suspect, Trust, TrustReason, TrustState};
+pub use source::{
+    Admission, Change as PathChange, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step, WatchId, WatchSet,
+};
 pub use time::{BootTime, ClockMap, Mono, Now, SECOND, Stamp, StorageTime};
 pub use tree::{Change, CheckError, Entries, Meta, Totals, Tree};
 pub use view::{Cycles, View};

@@ -1,0 +1,156 @@
+//! Looking at one file system below one root: opening directories and `lstat`, never outside and never writing.
+
+mod statx;
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fustor_core::{RootIdentity, ViewPath};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+
+pub(crate) use statx::{Freshness, Look, look_at, look_through};
+
+/// One system call takes at most 4096 bytes of path with its NUL.
+const STEP_MAX: usize = 4000;
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// The root, held open, so that every path below it is resolved from the same directory.
+pub(crate) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+    look: Look,
+    /// `openat2` is missing before Linux 5.6 and forbidden in some sandboxes.
+    has_openat2: AtomicBool,
+}
+
+impl Root {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        // A symlink may lead to the root; below it none is followed.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(CWD, path, flags, Mode::empty())?;
+        let look = look_through(fd.as_fd())?;
+        Ok(Self { fd, path: path.to_path_buf(), look, has_openat2: AtomicBool::new(true) })
+    }
+
+    pub(crate) fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Whether the configured path still leads to the directory that was opened.
+    pub(crate) fn stands(&self) -> bool {
+        match rustix::fs::statx(CWD, &self.path, AtFlags::NO_AUTOMOUNT, statx::MASK) {
+            Ok(st) => Look::from(&st).is_same(&self.look),
+            // Not being able to look is no proof that it is gone.
+            Err(error) => !matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::STALE),
+        }
+    }
+
+    /// Opens a directory below the root for reading.
+    pub(crate) fn open_dir(&self, path: &ViewPath) -> io::Result<OwnedFd> {
+        let parent = match path.split() {
+            None => return open_dir_at(self.fd.as_fd(), c"."),
+            Some((parent, _)) => self.handle(&parent)?,
+        };
+        let name = std::ffi::CString::new(path.name())?;
+        open_dir_at(parent.as_fd(), &name)
+    }
+
+    /// Opens a directory below the root as a place to look from, following no symlink.
+    pub(crate) fn handle(&self, path: &ViewPath) -> io::Result<OwnedFd> {
+        let flags = DIRECTORY | OFlags::PATH;
+        let mut rest = &path.as_bytes()[1..];
+        if rest.is_empty() {
+            return Ok(openat(&self.fd, c".", flags, Mode::empty())?);
+        }
+        let mut from: Option<OwnedFd> = None;
+        while !rest.is_empty() {
+            let (step, after) = split_step(rest);
+            from = Some(self.step(from.as_ref().unwrap_or(&self.fd).as_fd(), step, flags)?);
+            rest = after;
+        }
+        from.ok_or_else(|| Errno::INVAL.into())
+    }
+
+    fn step(&self, from: BorrowedFd<'_>, step: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        if self.has_openat2.load(Ordering::Relaxed) {
+            match openat2(from, step, flags, Mode::empty(), BENEATH) {
+                Err(Errno::NOSYS | Errno::PERM) => self.has_openat2.store(false, Ordering::Relaxed),
+                opened => return Ok(opened?),
+            }
+        }
+        let mut names = step.split(|b| *b == b'/');
+        let first = names.next().unwrap_or_default();
+        let mut fd = openat(from, first, flags, Mode::empty())?;
+        for name in names {
+            fd = openat(&fd, name, flags, Mode::empty())?;
+        }
+        Ok(fd)
+    }
+
+    /// Whether the path leads, without symlinks, to the directory that `look` saw.
+    pub(crate) fn leads_to(&self, path: &ViewPath, look: &Look) -> io::Result<bool> {
+        match self.handle(path).and_then(|fd| look_through(fd.as_fd())) {
+            Ok(there) => Ok(there.is_same(look)),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `lstat` of a path below the root. `Ok(None)`: it is not there.
+    pub(crate) fn lstat(&self, path: &ViewPath, fresh: Freshness) -> io::Result<Option<Look>> {
+        let looked = match path.split() {
+            None => look_through(self.fd.as_fd()),
+            Some((parent, name)) => {
+                let name = std::ffi::CString::new(name)?;
+                self.handle(&parent).and_then(|fd| look_at(fd.as_fd(), &name, fresh))
+            }
+        };
+        match looked {
+            Ok(look) => Ok(Some(look)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Opens a directory by name. Anything else, symlinks included, is an error and is not touched.
+pub(crate) fn open_dir_at(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | DIRECTORY;
+    // Only the owner and root may leave the access time alone.
+    match openat(parent, name, flags | OFlags::NOATIME, Mode::empty()) {
+        Err(Errno::PERM) => Ok(openat(parent, name, flags, Mode::empty())?),
+        opened => Ok(opened?),
+    }
+}
+
+/// Whether an error says that nothing is at a path (any more).
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+}
+
+/// What makes the directory at `path` the same root after a restart or on another host.
+///
+/// # Errors
+/// What the system says when the directory cannot be opened.
+pub fn root_identity(path: &Path) -> io::Result<RootIdentity> {
+    let root = Root::open(path)?;
+    let fs = rustix::fs::fstatfs(&root.fd)?;
+    let fs_id = rustix::fs::fstatvfs(&root.fd)?.f_fsid;
+    Ok(RootIdentity { fs_type: fs.f_type.cast_unsigned(), fs_id, inode: root.look.facts.inode })
+}
+
+/// As many whole names as one system call takes, and the rest.
+fn split_step(path: &[u8]) -> (&[u8], &[u8]) {
+    if path.len() <= STEP_MAX {
+        return (path, &[]);
+    }
+    // A name has at most 255 bytes, so there is a slash among the first STEP_MAX.
+    let at = path[..STEP_MAX].iter().rposition(|b| *b == b'/').unwrap_or(STEP_MAX);
+    (&path[..at], path.get(at + 1..).unwrap_or_default())
+}

@@ -1,0 +1,98 @@
+//! One directory that is to be read, and the cycle that it belongs to.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fustor_core::ViewPath;
+
+/// How much of a subtree a job stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// This directory.
+    One,
+    /// It and everything below.
+    Below,
+    /// It and what is below and not watched yet: it has just arrived, and the kernel may report parts of it too.
+    Arrived,
+}
+
+/// One directory to read.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) path: ViewPath,
+    /// The open parent, when there was a descriptor to spare.
+    pub(crate) parent: Option<Arc<Kept>>,
+    /// The parent's watch: it moves with the parent, while `path` may have become wrong.
+    pub(crate) parent_watch: Option<i32>,
+    pub(crate) scope: Scope,
+    /// How often it was tried in vain.
+    pub(crate) tries: u8,
+    /// Whether it was reported as not covered, so that success is worth a report too.
+    pub(crate) troubled: bool,
+    /// The cycle that waits for it.
+    pub(crate) run: Option<Arc<Run>>,
+    /// Whether its cycle begins with it.
+    pub(crate) opens: bool,
+}
+
+impl Job {
+    pub(crate) fn new(path: ViewPath, scope: Scope) -> Self {
+        Self {
+            path,
+            parent: None,
+            parent_watch: None,
+            scope,
+            tries: 0,
+            troubled: false,
+            run: None,
+            opens: false,
+        }
+    }
+}
+
+/// An open directory whose children are still to be opened, counted against the limit of descriptors.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) fd: OwnedFd,
+    open: Arc<AtomicUsize>,
+}
+
+impl Kept {
+    /// Keeps a directory open unless `limit` others already are.
+    pub(crate) fn within(fd: OwnedFd, open: &Arc<AtomicUsize>, limit: usize) -> Option<Arc<Self>> {
+        if open.fetch_add(1, Ordering::Relaxed) >= limit {
+            open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Arc::new(Self { fd, open: Arc::clone(open) }))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A scan of the whole tree under way.
+#[derive(Debug)]
+pub(crate) struct Run {
+    left: AtomicUsize,
+}
+
+impl Run {
+    /// A cycle that waits for one directory, the root.
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(1) })
+    }
+
+    pub(crate) fn expect(&self, directories: usize) {
+        self.left.fetch_add(directories, Ordering::Relaxed);
+    }
+
+    /// One directory is done. True: it was the last one.
+    pub(crate) fn done(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}

@@ -1,0 +1,36 @@
+//! Reading directories on several threads: what is to be read, by whom, and what it gave.
+
+mod job;
+mod list;
+mod scanner;
+mod watchdog;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use job::{Job, Scope};
+pub(crate) use list::Names;
+pub(crate) use scanner::{Fault, Scanner, Setup};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the scanner has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) entries: AtomicU64,
+    pub(crate) directories: AtomicU64,
+    pub(crate) unreadable: AtomicU64,
+    pub(crate) failing: AtomicU64,
+    pub(crate) hanging: AtomicU64,
+    pub(crate) restless: AtomicU64,
+    pub(crate) vanished: AtomicU64,
+    pub(crate) moved: AtomicU64,
+    pub(crate) uncovered: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,342 @@
+//! The state that scan workers share: the directories left, the priorities among them and the cycle.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use fustor_core::{BootTime, CyclePhase, Event, GapReason, ViewPath};
+use rustc_hash::FxHashSet;
+
+use super::job::{Job, Run, Scope};
+use super::worker::Desk;
+use super::{Counters, watchdog, worker};
+use crate::clock;
+use crate::disk::Root;
+use crate::outbox::{Lane, Sink};
+use crate::watch::Watches;
+
+/// Directories that wait ahead of the scan; beyond it the root becomes a gap and is scanned anew.
+const URGENT_MAX: usize = 65_536;
+/// Restless or failing directories that wait for their next attempt; beyond it they wait for the next cycle.
+const LATER_MAX: usize = 4096;
+
+/// Makes reading fail, for what a sandbox cannot provoke: called with a directory and an empty name before it is
+/// opened, and with each name before its `lstat`.
+pub(crate) type Fault = Arc<dyn Fn(&ViewPath, &[u8]) -> Option<io::Error> + Send + Sync>;
+
+/// What a scanner is made of.
+pub(crate) struct Setup {
+    pub(crate) root: Arc<Root>,
+    pub(crate) sink: Sink,
+    pub(crate) watches: Option<Arc<Watches>>,
+    pub(crate) workers: usize,
+    pub(crate) one_file_system: bool,
+    pub(crate) hang_after_ns: i64,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What the workers share.
+pub(crate) struct Scanner {
+    pub(crate) setup: Setup,
+    pub(crate) counters: Counters,
+    /// Directories kept open for their children, and how many may be.
+    pub(crate) open: Arc<AtomicUsize>,
+    pub(crate) open_max: usize,
+    work: Mutex<Work>,
+    wake: Condvar,
+    stopping: AtomicBool,
+    lost: AtomicBool,
+    pub(super) bell: watchdog::Bell,
+    desks: Mutex<Vec<Arc<Desk>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Work {
+    urgent: VecDeque<Job>,
+    /// The paths in `urgent`, so that a directory waits there once per scope.
+    urgent_paths: FxHashSet<(ViewPath, bool)>,
+    /// Depth first, so that few directories are open at a time.
+    stack: Vec<Job>,
+    later: BTreeMap<(BootTime, u64), Job>,
+    later_seq: u64,
+    /// Upserts that were asked for.
+    rechecks: VecDeque<ViewPath>,
+    cycle: Option<Arc<Run>>,
+    again: bool,
+    idle: usize,
+}
+
+/// What a worker does next.
+pub(super) enum Task {
+    List {
+        job: Job,
+        urgent: bool,
+    },
+    Recheck(ViewPath),
+    /// The worker's results are wanted before it waits.
+    HandOver,
+    Stop,
+}
+
+impl Scanner {
+    /// Starts the workers. Nothing is read before [`Self::rescan`] or another request.
+    pub(crate) fn start(setup: Setup) -> io::Result<Arc<Self>> {
+        let workers = setup.workers;
+        let scanner = Arc::new(Self {
+            setup,
+            counters: Counters::default(),
+            open: Arc::default(),
+            open_max: descriptors_to_spare(),
+            work: Mutex::default(),
+            wake: Condvar::new(),
+            stopping: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
+            bell: watchdog::Bell::default(),
+            desks: Mutex::default(),
+            threads: Mutex::default(),
+        });
+        for _ in 0..workers {
+            worker::spawn(&scanner)?;
+        }
+        watchdog::spawn(&scanner)?;
+        Ok(scanner)
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn desks(&self) -> MutexGuard<'_, Vec<Arc<Desk>>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn keep(&self, thread: JoinHandle<()>) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    /// Scans the whole tree; when that is going on already, once more afterwards.
+    pub(crate) fn rescan(&self) {
+        let mut work = self.work();
+        if work.cycle.is_some() {
+            work.again = true;
+            return;
+        }
+        let run = Run::begin();
+        work.cycle = Some(Arc::clone(&run));
+        drop(work);
+        self.begin(run);
+    }
+
+    fn begin(&self, run: Arc<Run>) {
+        if !self.setup.root.stands() {
+            self.lose_root();
+            return;
+        }
+        let mut job = Job::new(ViewPath::root(), Scope::Below);
+        job.run = Some(run);
+        job.opens = true;
+        self.work().stack.push(job);
+        self.wake.notify_one();
+    }
+
+    /// Lists a directory ahead of the scan.
+    pub(crate) fn list_soon(&self, job: Job) {
+        let mut work = self.work();
+        if work.urgent.len() >= URGENT_MAX {
+            drop(work);
+            self.overflow();
+            return;
+        }
+        if work.urgent_paths.insert((job.path.clone(), job.scope == Scope::One)) {
+            work.urgent.push_back(job);
+        }
+        drop(work);
+        self.wake.notify_one();
+    }
+
+    fn overflow(&self) {
+        let gap = Event::Gap {
+            scope: ViewPath::root(),
+            stamp: clock::now(),
+            reason: GapReason::AgentOverflow,
+        };
+        self.setup.sink.offer(Lane::Control, vec![gap]);
+        self.rescan();
+    }
+
+    /// Adds the directories found in one, in the order in which they were found.
+    pub(super) fn push_children(&self, children: Vec<Job>, urgent: bool) {
+        let mut work = self.work();
+        let many = children.len() > 1;
+        if urgent {
+            children.into_iter().rev().for_each(|child| work.urgent.push_front(child));
+        } else {
+            work.stack.extend(children.into_iter().rev());
+        }
+        let idle = work.idle;
+        drop(work);
+        match (idle, many) {
+            (0, _) => {}
+            (_, true) => self.wake.notify_all(),
+            (_, false) => self.wake.notify_one(),
+        }
+    }
+
+    /// `lstat`s a path with forced sync.
+    pub(crate) fn recheck(&self, path: ViewPath) {
+        let mut work = self.work();
+        if work.rechecks.len() >= URGENT_MAX {
+            drop(work);
+            self.overflow();
+            return;
+        }
+        work.rechecks.push_back(path);
+        drop(work);
+        self.wake.notify_one();
+    }
+
+    /// Reads a directory again after a while. False: too many wait already.
+    pub(super) fn retry_later(&self, job: Job, due: BootTime) -> bool {
+        let mut work = self.work();
+        if work.later.len() >= LATER_MAX {
+            return false;
+        }
+        work.later_seq += 1;
+        let seq = work.later_seq;
+        work.later.insert((due, seq), job);
+        drop(work);
+        self.wake.notify_one();
+        true
+    }
+
+    /// The next task of a worker; waits for one unless the worker holds results.
+    pub(super) fn next(&self, holds_results: bool) -> Task {
+        let mut work = self.work();
+        loop {
+            if self.is_stopping() {
+                return Task::Stop;
+            }
+            if let Some(task) = work.take() {
+                return task;
+            }
+            if holds_results {
+                return Task::HandOver;
+            }
+            work.idle += 1;
+            let patience = work.patience();
+            work = self.wake.wait_timeout(work, patience).unwrap_or_else(PoisonError::into_inner).0;
+            work.idle -= 1;
+        }
+    }
+
+    /// A directory of a cycle is done and its listing handed over.
+    pub(super) fn finish(&self, run: &Arc<Run>) {
+        if !run.done() {
+            return;
+        }
+        let end = Event::Cycle { phase: CyclePhase::End, stamp: clock::now() };
+        self.setup.sink.deliver(Lane::Scan, vec![end]);
+        let mut work = self.work();
+        work.cycle = None;
+        let again = std::mem::take(&mut work.again);
+        drop(work);
+        if again && !self.is_stopping() {
+            self.rescan();
+        }
+    }
+
+    /// Directories known and not read yet.
+    pub(crate) fn directories_left(&self) -> u64 {
+        let work = self.work();
+        (work.urgent.len() + work.stack.len()) as u64
+    }
+
+    /// Something looks as if the root were gone: looks, and ends if so.
+    pub(crate) fn doubt_root(&self) {
+        if !self.setup.root.stands() {
+            self.lose_root();
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The root is not what it was: nothing that is seen from now on says anything about it.
+    pub(crate) fn lose_root(&self) {
+        if self.lost.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let lost = Event::RootLost { stamp: clock::now() };
+        self.setup.sink.offer(Lane::Control, vec![lost]);
+        self.halt();
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Tells all workers to end after the directory that they are reading.
+    pub(crate) fn halt(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let mut work = self.work();
+        work.urgent.clear();
+        work.urgent_paths.clear();
+        work.stack.clear();
+        work.later.clear();
+        work.rechecks.clear();
+        drop(work);
+        self.wake.notify_all();
+        self.bell.ring();
+        if let Some(watches) = &self.setup.watches {
+            watches.ring();
+        }
+    }
+
+    /// Waits for the workers that are not stuck in the kernel.
+    pub(crate) fn join(&self) {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let stuck = self.desks().iter().any(|desk| desk.is_given_up());
+        for thread in threads {
+            // One that hangs ends with the process.
+            if !stuck || thread.is_finished() {
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+impl Work {
+    /// How long nothing is due.
+    fn patience(&self) -> Duration {
+        let due = self.later.first_key_value().map(|((due, _), _)| due.since(clock::now()));
+        due.map_or(Duration::from_secs(3600), |ns| Duration::from_nanos(ns.max(0).cast_unsigned()))
+    }
+
+    fn take(&mut self) -> Option<Task> {
+        if let Some(entry) = self.later.first_entry()
+            && entry.key().0 <= clock::now()
+        {
+            return Some(Task::List { job: entry.remove(), urgent: true });
+        }
+        if let Some(path) = self.rechecks.pop_front() {
+            return Some(Task::Recheck(path));
+        }
+        if let Some(job) = self.urgent.pop_front() {
+            self.urgent_paths.remove(&(job.path.clone(), job.scope == Scope::One));
+            return Some(Task::List { job, urgent: true });
+        }
+        self.stack.pop().map(|job| Task::List { job, urgent: false })
+    }
+}
+
+/// A quarter of the descriptors that the process may open, and at most 512: more do not make a scan faster.
+fn descriptors_to_spare() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(512, |n| usize::try_from(n / 4).unwrap_or(512)).clamp(8, 512)
+}

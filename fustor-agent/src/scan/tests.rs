@@ -1,0 +1,1 @@
+//! What the scanner does with errors that a sandbox cannot provoke.

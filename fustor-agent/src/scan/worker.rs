@@ -1,0 +1,362 @@
+//! One scan thread: takes directories, reads them, hands the listings over in groups.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fustor_core::{BootTime, CyclePhase, Event, Tier, UncoveredReason, ViewPath};
+use rustix::io::Errno;
+
+use super::Counters;
+use super::job::{Job, Kept, Run, Scope};
+use super::list::{Names, Outcome, Read, Reader};
+use super::scanner::{Scanner, Task};
+use crate::clock::{self, MS};
+use crate::disk::{Freshness, is_absent};
+use crate::outbox::Lane;
+
+/// A group is handed over when it has this many rows or events, or is this old.
+const GROUP_ROWS: usize = 8192;
+const GROUP_EVENTS: usize = 256;
+const GROUP_AGE_NS: i64 = 20 * MS;
+/// A directory whose path leads elsewhere is looked for this often, a level higher each time.
+const MOVED_TRIES_MAX: u8 = 16;
+/// So often it is looked for where its watch says before its parent is listed.
+const MOVED_TRIES_PLACE: u8 = 4;
+const MOVED_PAUSE_NS: i64 = MS;
+/// First and longest pause before a directory that could not be read completely is tried again.
+const RETRY_FIRST_NS: i64 = 1000 * MS;
+const RETRY_LAST_NS: i64 = 60_000 * MS;
+
+/// What a worker has on its desk, visible to the watchdog: a worker that hangs in the kernel must not keep the
+/// results of others waiting.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// Counts entries. Standing still while `reading` means that a system call does not return.
+    pub(super) beat: AtomicU64,
+    pub(super) reading: AtomicBool,
+    given_up: AtomicBool,
+    pub(super) papers: Mutex<Papers>,
+}
+
+#[derive(Default)]
+pub(super) struct Papers {
+    /// The directory being read, and the cycle that waits for it.
+    pub(super) current: Option<(ViewPath, Option<Arc<Run>>)>,
+    events: Vec<Event>,
+    rows: usize,
+    since: BootTime,
+    /// Cycles that wait for the directories among `events`, one each.
+    done: Vec<Arc<Run>>,
+}
+
+impl Desk {
+    pub(super) fn papers(&self) -> MutexGuard<'_, Papers> {
+        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Takes what the worker cannot hand over itself. Returns the directory that it hangs in.
+    pub(super) fn give_up(&self, scanner: &Scanner) -> Option<ViewPath> {
+        self.given_up.store(true, Ordering::Release);
+        let current = self.papers().current.take();
+        self.hand_over(scanner);
+        let (path, run) = current?;
+        if let Some(run) = run {
+            scanner.finish(&run);
+        }
+        Some(path)
+    }
+
+    /// Hands the group over; waits while the host is behind. False: nobody listens any more.
+    fn hand_over(&self, scanner: &Scanner) -> bool {
+        let mut papers = self.papers();
+        let events = std::mem::take(&mut papers.events);
+        let done = std::mem::take(&mut papers.done);
+        papers.rows = 0;
+        drop(papers);
+        let heard = scanner.is_lost() || scanner.setup.sink.deliver(Lane::Scan, events);
+        for run in done {
+            scanner.finish(&run);
+        }
+        heard
+    }
+}
+
+/// Starts one worker.
+pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
+    let desk = Arc::new(Desk::default());
+    let mut worker =
+        Worker { scanner: Arc::clone(scanner), desk: Arc::clone(&desk), reader: Reader::default() };
+    let thread =
+        std::thread::Builder::new().name("fustor-scan".into()).spawn(move || worker.run())?;
+    scanner.desks().push(desk);
+    scanner.keep(thread);
+    Ok(())
+}
+
+struct Worker {
+    scanner: Arc<Scanner>,
+    desk: Arc<Desk>,
+    reader: Reader,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        loop {
+            let holds = !self.desk.papers().is_empty();
+            let heard = match self.scanner.next(holds) {
+                Task::List { job, urgent } => self.list(job, urgent),
+                Task::Recheck(path) => self.recheck(&path),
+                Task::HandOver => self.desk.hand_over(&self.scanner),
+                Task::Stop => break,
+            };
+            if !heard {
+                self.scanner.halt();
+            }
+            if self.desk.is_given_up() {
+                break;
+            }
+        }
+        self.desk.hand_over(&self.scanner);
+        self.scanner.desks().retain(|desk| !Arc::ptr_eq(desk, &self.desk));
+    }
+
+    fn list(&mut self, job: Job, urgent: bool) -> bool {
+        let mut papers = self.desk.papers();
+        papers.current = Some((job.path.clone(), job.run.clone()));
+        if job.opens {
+            papers.add(Event::Cycle { phase: CyclePhase::Begin, stamp: clock::now() }, 0);
+        }
+        drop(papers);
+        self.desk.reading.store(true, Ordering::Release);
+        let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
+        self.desk.reading.store(false, Ordering::Release);
+        let path = job.path.clone();
+        self.settle(job, outcome, urgent);
+        let mut papers = self.desk.papers();
+        // Empty when the watchdog has answered for this directory meanwhile.
+        let late = match papers.current.take() {
+            Some((_, run)) => {
+                papers.done.extend(run);
+                false
+            }
+            None => true,
+        };
+        if late {
+            papers.add(Event::Covered { dir: path }, 0);
+        }
+        let full = urgent || papers.is_full(clock::now());
+        drop(papers);
+        !full || self.desk.hand_over(&self.scanner)
+    }
+
+    fn settle(&mut self, job: Job, outcome: Outcome, urgent: bool) {
+        match outcome {
+            Outcome::Read(read) => self.file(job, *read, urgent),
+            Outcome::Absent => self.look_above(job),
+            Outcome::Moved { watch } => self.moved(job, watch),
+            Outcome::Refused(reason) => self.report(job.path, reason),
+            Outcome::Failed(error) => self.failed(job, &error),
+            Outcome::Abandoned => {}
+        }
+    }
+
+    fn file(&self, mut job: Job, read: Read, urgent: bool) {
+        let Read { listing, children, uncovered, trouble, kept, watch, notices } = read;
+        let rows = listing.blocks.iter().map(fustor_core::Block::len).sum();
+        Counters::add(&self.scanner.counters.directories, 1);
+        Counters::add(&self.scanner.counters.entries, rows as u64);
+        let path = listing.dir.clone();
+        let mut papers = self.desk.papers();
+        papers.add(Event::Listing(listing), rows);
+        if trouble.is_none() && job.troubled {
+            papers.add(Event::Covered { dir: path.clone() }, 0);
+        }
+        for event in notices {
+            papers.add(event, 0);
+        }
+        drop(papers);
+        for (dir, reason) in uncovered {
+            self.report(dir, reason);
+        }
+        if let Some((watches, watch)) = self.scanner.setup.watches.as_deref().zip(watch)
+            && trouble.is_none()
+        {
+            watches.reconcile(watch, &children);
+        }
+        if job.scope != Scope::One && !children.is_empty() {
+            self.descend(&job, &path, &children, kept.as_ref(), watch, urgent);
+        }
+        if let Some(reason) = trouble {
+            self.report(path.clone(), reason);
+            job.path = path;
+            job.scope = Scope::One;
+            self.again_later(job);
+        }
+    }
+
+    fn descend(
+        &self,
+        job: &Job,
+        path: &ViewPath,
+        children: &Names,
+        kept: Option<&Arc<Kept>>,
+        watch: Option<i32>,
+        urgent: bool,
+    ) {
+        let watches = self.scanner.setup.watches.as_deref();
+        let is_known = |name: &[u8]| {
+            job.scope == Scope::Arrived
+                && watches.zip(watch).is_some_and(|(watches, at)| watches.has_child(at, name))
+        };
+        let child = |name: &[u8]| Job {
+            path: path.join(name),
+            parent: kept.cloned(),
+            parent_watch: watch,
+            scope: job.scope,
+            tries: 0,
+            troubled: false,
+            run: job.run.clone(),
+            opens: false,
+        };
+        let jobs: Vec<_> = children.iter().filter(|name| !is_known(name)).map(child).collect();
+        if let Some(run) = &job.run {
+            run.expect(jobs.len());
+        }
+        // Only what has just arrived overtakes the scan: a whole subtree that was asked for may be large.
+        self.scanner.push_children(jobs, urgent && job.scope == Scope::Arrived);
+    }
+
+    /// A directory that is gone, or moved before it was read: only a listing of its parent proves it.
+    fn look_above(&self, job: Job) {
+        Counters::add(&self.scanner.counters.vanished, 1);
+        let Some((parent, _)) = job.path.split() else { return self.scanner.doubt_root() };
+        // Where the parent is may have been reported meanwhile.
+        if job.parent_watch.is_some() && job.tries < MOVED_TRIES_PLACE {
+            let due = clock::now().plus(MOVED_PAUSE_NS << job.tries);
+            return self.requeue(Job { tries: job.tries + 1, parent: None, ..job }, due);
+        }
+        self.scanner.list_soon(Job::new(parent, Scope::One));
+    }
+
+    /// The path leads elsewhere now: whatever was read is not at this path. Its watch tells where it is as soon as the
+    /// kernel's report of the move was read; otherwise the parent tells what is there.
+    fn moved(&self, mut job: Job, watch: Option<i32>) {
+        Counters::add(&self.scanner.counters.moved, 1);
+        job.tries += 1;
+        job.parent = None;
+        job.parent_watch = None;
+        job.opens = false;
+        if job.tries > MOVED_TRIES_MAX {
+            return self.report(job.path, UncoveredReason::Restless);
+        }
+        let watched = self.scanner.setup.watches.as_deref().zip(watch);
+        if let Some((watches, watch)) = watched {
+            match watches.path_of(watch) {
+                // Removed, or moved out, as the kernel has reported meanwhile.
+                None => return,
+                Some(path) if !job.tries.is_multiple_of(MOVED_TRIES_PLACE) => {
+                    job.path = path;
+                    let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
+                    return self.requeue(job, due);
+                }
+                Some(_) => watches.forget(watch),
+            }
+        }
+        let Some((parent, _)) = job.path.split() else {
+            return self.scanner.doubt_root();
+        };
+        job.path = parent;
+        job.scope = Scope::Below;
+        self.requeue(job, clock::now());
+    }
+
+    /// Reads a directory again, and lets its cycle wait for that.
+    fn requeue(&self, job: Job, due: BootTime) {
+        if let Some(run) = &job.run {
+            run.expect(1);
+        }
+        let (path, run) = (job.path.clone(), job.run.clone());
+        if !self.scanner.retry_later(job, due) {
+            self.report(path, UncoveredReason::Restless);
+            if let Some(run) = run {
+                self.scanner.finish(&run);
+            }
+        }
+    }
+
+    fn failed(&self, job: Job, error: &io::Error) {
+        let counters = &self.scanner.counters;
+        let reason = match Errno::from_io_error(error) {
+            Some(Errno::ACCESS | Errno::PERM) => {
+                Counters::add(&counters.unreadable, 1);
+                UncoveredReason::Unreadable
+            }
+            _ => {
+                Counters::add(&counters.failing, 1);
+                UncoveredReason::Failing
+            }
+        };
+        tracing::debug!(path = %job.path, %error, "a directory cannot be read");
+        self.report(job.path.clone(), reason);
+        self.again_later(job);
+    }
+
+    fn again_later(&self, mut job: Job) {
+        let pause = (RETRY_FIRST_NS << job.tries.min(6)).min(RETRY_LAST_NS);
+        job.tries = job.tries.saturating_add(1);
+        job.run = None;
+        job.parent = None;
+        job.opens = false;
+        job.troubled = true;
+        // Too many such directories: the next cycle finds them again.
+        let _: bool = self.scanner.retry_later(job, clock::now().plus(pause));
+    }
+
+    fn report(&self, dir: ViewPath, reason: UncoveredReason) {
+        Counters::add(&self.scanner.counters.uncovered, 1);
+        self.desk.papers().add(Event::Uncovered { dir, stamp: clock::now(), reason }, 0);
+    }
+
+    fn recheck(&mut self, path: &ViewPath) -> bool {
+        let stamp = clock::now();
+        match self.scanner.setup.root.lstat(path, Freshness::Forced) {
+            Ok(Some(look)) => {
+                let path = path.clone();
+                let upsert = Event::Upsert { path, stamp, tier: Tier::Scan, facts: look.facts };
+                self.desk.papers().add(upsert, 1);
+            }
+            Ok(None) => self.look_above(Job::new(path.clone(), Scope::One)),
+            Err(error) if is_absent(&error) => {}
+            Err(error) => {
+                tracing::debug!(%path, %error, "a path cannot be looked at");
+                Counters::add(&self.scanner.counters.failing, 1);
+            }
+        }
+        self.desk.hand_over(&self.scanner)
+    }
+}
+
+impl Papers {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.done.is_empty()
+    }
+
+    fn add(&mut self, event: Event, rows: usize) {
+        if self.events.is_empty() {
+            self.since = clock::now();
+        }
+        self.events.push(event);
+        self.rows += rows;
+    }
+
+    fn is_full(&self, now: BootTime) -> bool {
+        self.rows >= GROUP_ROWS
+            || self.events.len() >= GROUP_EVENTS
+            || (!self.is_empty() && now.since(self.since) >= GROUP_AGE_NS)
+    }
+}

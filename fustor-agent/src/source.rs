@@ -1,0 +1,184 @@
+//! A source: one root that is scanned and watched until it is stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fustor_core::{Coalescer, Directive};
+
+use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
+use crate::disk::Root;
+use crate::outbox::Sink;
+use crate::scan::{Fault, Job, Scanner, Scope, Setup};
+use crate::watch::{Watcher, Watches};
+
+/// A source that is running. Dropping it stops it as [`Self::stop`] does.
+pub struct Source {
+    scanner: Arc<Scanner>,
+    watches: Option<Arc<Watches>>,
+    watcher: Option<JoinHandle<()>>,
+    sink: Sink,
+    began: Instant,
+}
+
+/// What a source has done and has before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows in all listings so far.
+    pub entries: u64,
+    /// Directories listed so far.
+    pub directories: u64,
+    /// Directories known and not listed yet.
+    pub directories_left: u64,
+    /// What went wrong.
+    pub errors: Errors,
+    /// Directories that are watched.
+    pub watches: u64,
+    /// Reports so far that a directory is not covered.
+    pub uncovered: u64,
+    /// Changed paths that wait for the host: groups in the realtime lane are not counted.
+    pub queue_len: u64,
+    /// Since the start.
+    pub elapsed: Duration,
+}
+
+/// What went wrong, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// Directories without permission to read them.
+    pub unreadable: u64,
+    /// Directories and entries that gave another error.
+    pub failing: u64,
+    /// Directories whose reading did not return in time.
+    pub hanging: u64,
+    /// Readings during which the directory changed.
+    pub restless: u64,
+    /// Entries and directories that were gone when they were looked at: no fault.
+    pub vanished: u64,
+    /// Directories that were moved while they were read: no fault.
+    pub moved: u64,
+}
+
+/// Opens the root, begins to watch and scans it once. Everything seen goes to `sink`.
+///
+/// # Errors
+/// [`StartError`]; then nothing runs and nothing was observed.
+pub fn start(config: SourceConfig, sink: Sink) -> Result<Source, StartError> {
+    start_with(config, sink, None)
+}
+
+pub(crate) fn start_with(
+    config: SourceConfig,
+    sink: Sink,
+    fault: Option<Fault>,
+) -> Result<Source, StartError> {
+    if !(1..=SCAN_WORKERS_MAX).contains(&config.scan_workers) {
+        return Err(StartError::Workers(config.scan_workers));
+    }
+    if config.queue_capacity == 0 {
+        return Err(StartError::Queue(0));
+    }
+    let root =
+        Root::open(&config.root).map_err(|error| StartError::Root { root: config.root, error })?;
+    let root = Arc::new(root);
+    let watches = match config.watch {
+        true => {
+            Some(Watches::new(Arc::clone(&root), config.max_watches).map_err(StartError::Watch)?)
+        }
+        false => None,
+    };
+    let watches = watches.map(Arc::new);
+    let scanner = Scanner::start(Setup {
+        root: Arc::clone(&root),
+        sink: sink.clone(),
+        watches: watches.clone(),
+        workers: config.scan_workers,
+        one_file_system: config.one_file_system,
+        hang_after_ns: nanoseconds(config.hang_after),
+        fault,
+    })
+    .map_err(StartError::Thread)?;
+    let mut source =
+        Source { scanner, watches, watcher: None, sink: sink.clone(), began: Instant::now() };
+    if let Some(watches) = &source.watches {
+        let interval = nanoseconds(config.partial_interval);
+        let coalescer = Coalescer::new(config.queue_capacity, interval);
+        let (watches, scanner) = (Arc::clone(watches), Arc::clone(&source.scanner));
+        let watcher = Watcher::new(root, watches, scanner, sink, coalescer);
+        source.watcher = Some(watcher.spawn().map_err(StartError::Thread)?);
+    }
+    source.rescan();
+    Ok(source)
+}
+
+impl Source {
+    /// Does what a view asks for. The storage is the caller's business: a source has one root.
+    pub fn direct(&self, directive: Directive) {
+        match directive {
+            Directive::List { path, recursive, .. } => {
+                let scope = if recursive { Scope::Below } else { Scope::One };
+                self.scanner.list_soon(Job::new(path, scope));
+            }
+            Directive::Recheck { path, .. } => self.scanner.recheck(path),
+        }
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let counters = &self.scanner.counters;
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        Progress {
+            entries: read(&counters.entries),
+            directories: read(&counters.directories),
+            directories_left: self.scanner.directories_left(),
+            errors: Errors {
+                unreadable: read(&counters.unreadable),
+                failing: read(&counters.failing),
+                hanging: read(&counters.hanging),
+                restless: read(&counters.restless),
+                vanished: read(&counters.vanished),
+                moved: read(&counters.moved),
+            },
+            watches: self.watches.as_ref().map_or(0, |watches| watches.len() as u64),
+            uncovered: read(&counters.uncovered),
+            queue_len: self.watches.as_ref().map_or(0, |watches| watches.waiting()),
+            elapsed: self.began.elapsed(),
+        }
+    }
+
+    /// Scans the whole tree; when a scan is going on, once more after it.
+    pub fn rescan(&self) {
+        self.scanner.rescan();
+    }
+
+    /// Whether the root is gone. Nothing is observed any more; start a new source when there is a root again.
+    #[must_use]
+    pub fn is_root_lost(&self) -> bool {
+        self.scanner.is_lost()
+    }
+
+    /// Ends all threads and closes the sink. What was handed over can still be received.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.scanner.halt();
+        self.sink.close();
+        if let Some(watches) = &self.watches {
+            watches.ring();
+        }
+        if let Some(watcher) = self.watcher.take() {
+            drop(watcher.join());
+        }
+        self.scanner.join();
+    }
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}

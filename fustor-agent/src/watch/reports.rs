@@ -1,0 +1,186 @@
+//! What one report of the kernel means for the table and for what waits to be told.
+
+use fustor_core::{BootTime, PathChange as Change, Place, Renamed, WatchId};
+use rustix::fs::inotify::{Event as Report, ReadFlags};
+
+use super::table::ROOT;
+use super::watcher::{Half, Watcher};
+use super::watches::Shared;
+use crate::scan::{Job, Scope};
+
+impl Watcher {
+    /// Takes one report into account. `at` is before the read that gave it.
+    pub(super) fn report(&mut self, shared: &mut Shared, report: &Report<'_>, at: BootTime) {
+        let flags = report.events();
+        if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+            self.overflowed = true;
+            return;
+        }
+        // Unknown: of a watch that was dropped meanwhile.
+        let Some(dir) = shared.table.by_watch(report.wd()) else { return };
+        match report.file_name() {
+            None => self.own(shared, dir, flags, at),
+            Some(name) => {
+                shared.warm(dir, self.heat);
+                let place = Place::new(dir, name.to_bytes());
+                self.entry(shared, place, flags, report.cookie(), at);
+            }
+        }
+    }
+
+    fn entry(
+        &mut self,
+        shared: &mut Shared,
+        place: Place,
+        flags: ReadFlags,
+        cookie: u32,
+        at: BootTime,
+    ) {
+        let is_dir = flags.contains(ReadFlags::ISDIR);
+        if flags.contains(ReadFlags::CREATE) {
+            self.appeared(shared, place, is_dir, at);
+        } else if flags.contains(ReadFlags::DELETE) {
+            self.vanished(shared, place, at);
+        } else if flags.contains(ReadFlags::MOVED_FROM) {
+            let old = shared.table.path(place.dir, &place.name);
+            self.halves.push(Half { cookie, from: place, old, seen: at });
+        } else if flags.contains(ReadFlags::MOVED_TO) {
+            match self.halves.iter().position(|half| half.cookie == cookie) {
+                Some(half) => {
+                    let half = self.halves.swap_remove(half);
+                    self.moved(shared, half, &place, is_dir, at);
+                }
+                None => {
+                    self.appeared(shared, place.clone(), is_dir, at);
+                    // Whoever wrote it had finished elsewhere.
+                    self.coalescer.touch(at, place, Change::Closed);
+                }
+            }
+        } else if flags.contains(ReadFlags::CLOSE_WRITE) {
+            self.coalescer.touch(at, place, Change::Closed);
+        } else if flags.contains(ReadFlags::MODIFY) {
+            self.coalescer.touch(at, place, Change::Written);
+        } else if flags.contains(ReadFlags::ATTRIB) {
+            self.coalescer.touch(at, place, Change::Attributes);
+        }
+    }
+
+    /// Created, or moved in from outside or from a directory that is not watched.
+    fn appeared(&mut self, shared: &mut Shared, place: Place, is_dir: bool, at: BootTime) {
+        self.entries_changed(shared, place.dir, at);
+        if is_dir {
+            let known = shared.table.child(place.dir, &place.name);
+            // Watched already: a scan has found it first, and lists it.
+            if known.is_none_or(|id| shared.table.watch(id).is_none()) {
+                self.list(shared, &place, Scope::Arrived);
+            }
+        }
+        self.coalescer.touch(at, place, Change::Made);
+    }
+
+    fn vanished(&mut self, shared: &mut Shared, place: Place, at: BootTime) {
+        self.entries_changed(shared, place.dir, at);
+        if let Some(id) = shared.table.child(place.dir, &place.name) {
+            shared.remove(id);
+        }
+        self.coalescer.touch(at, place, Change::Gone);
+    }
+
+    /// The second half of a rename did not come.
+    pub(super) fn left(&mut self, shared: &mut Shared, half: Half) {
+        self.vanished(shared, half.from, half.seen);
+    }
+
+    fn moved(&mut self, shared: &mut Shared, half: Half, to: &Place, is_dir: bool, at: BootTime) {
+        let child = shared.table.child(half.from.dir, &half.from.name);
+        // An entry moved onto another one replaces it.
+        if let Some(other) = shared.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {
+            shared.remove(other);
+        }
+        if let Some(id) = child
+            && !shared.table.is_below(to.dir, id)
+        {
+            shared.table.move_to(id, to.dir, &to.name);
+        }
+        self.entries_changed(shared, half.from.dir, at);
+        self.entries_changed(shared, to.dir, at);
+        let paths = half.old.zip(shared.table.path(to.dir, &to.name));
+        let renamed = match paths {
+            // One of the paths is longer than a view allows: what can be seen is a removal or an arrival.
+            None => {
+                self.coalescer.touch(at, half.from, Change::Gone);
+                self.coalescer.touch(at, to.clone(), Change::Made);
+                self.coalescer.touch(at, to.clone(), Change::Closed);
+                Renamed::Fresh
+            }
+            Some((old, new)) => {
+                self.know_above(shared, to.dir);
+                self.coalescer.rename(at, (half.from, old), (to.clone(), new))
+            }
+        };
+        let watched = child.is_some_and(|id| shared.table.watch(id).is_some());
+        if is_dir && (renamed == Renamed::Fresh || !watched) {
+            self.list(shared, to, Scope::Below);
+        }
+    }
+
+    /// Before something is moved into new directories, the host is told of these.
+    fn know_above(&mut self, shared: &Shared, dir: WatchId) {
+        let above: Vec<_> =
+            std::iter::successors(Some(dir), |id| shared.table.place(*id).map(|(up, _)| up))
+                .collect();
+        for id in above.into_iter().rev() {
+            if let Some((parent, name)) = shared.table.place(id) {
+                let place = Place::new(parent, name);
+                self.coalescer.know(&place, || shared.table.path(id, b""));
+            }
+        }
+    }
+
+    /// Of a watched directory itself.
+    fn own(&mut self, shared: &mut Shared, dir: WatchId, flags: ReadFlags, at: BootTime) {
+        let lost = ReadFlags::IGNORED | ReadFlags::UNMOUNT;
+        if dir == ROOT {
+            self.root_lost |= flags.intersects(lost);
+            self.root_doubted |= flags.intersects(ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF);
+            if flags.contains(ReadFlags::ATTRIB) {
+                self.coalescer.touch(at, own_place(shared, dir), Change::Attributes);
+            }
+            return;
+        }
+        let place = own_place(shared, dir);
+        // The parent's watch reports the same with the name, unless there is none.
+        let is_parent_watched = shared.table.watch(place.dir).is_some();
+        if flags.contains(ReadFlags::DELETE_SELF) {
+            shared.remove(dir);
+            self.coalescer.touch(at, place, Change::Gone);
+        } else if flags.intersects(lost)
+            || (flags.contains(ReadFlags::MOVE_SELF) && !is_parent_watched)
+        {
+            shared.remove(dir);
+            self.listings
+                .extend(shared.table.path(place.dir, b"").map(|p| Job::new(p, Scope::Below)));
+        } else if flags.contains(ReadFlags::ATTRIB) && !is_parent_watched {
+            self.coalescer.touch(at, place, Change::Attributes);
+        }
+    }
+
+    /// A directory's mtime has changed with its entries.
+    fn entries_changed(&mut self, shared: &Shared, dir: WatchId, at: BootTime) {
+        self.coalescer.touch(at, own_place(shared, dir), Change::Attributes);
+    }
+
+    fn list(&mut self, shared: &Shared, place: &Place, scope: Scope) {
+        if let Some(path) = shared.table.path(place.dir, &place.name) {
+            self.listings.push(Job::new(path, scope));
+        }
+    }
+}
+
+/// The place of a directory itself.
+fn own_place(shared: &Shared, dir: WatchId) -> Place {
+    match shared.table.place(dir) {
+        Some((parent, name)) => Place::new(parent, name),
+        None => Place::new(ROOT, b""),
+    }
+}

@@ -1,0 +1,8 @@
+//! A source on real directories: what it reports, replayed over a model, equals what is on the disk.
+
+mod limits;
+mod model;
+mod mounts;
+mod scan;
+mod support;
+mod watch;

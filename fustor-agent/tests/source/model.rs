@@ -1,0 +1,170 @@
+//! The tree that a list of observations describes, worked out as `consistency.md` defines it and sharing no code with
+//! the merge: presence and absence by stamp.
+
+use std::collections::BTreeMap;
+
+use fustor_core::{
+    BootTime, CyclePhase, Event, Facts, GapReason, Kind, Listing, Tier, UncoveredReason, ViewPath,
+};
+
+#[derive(Clone, Debug)]
+struct Evidence {
+    seen: BootTime,
+    facts: Facts,
+    tier: Tier,
+}
+
+/// What was observed so far.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    entries: BTreeMap<ViewPath, Evidence>,
+    tombstones: BTreeMap<ViewPath, BootTime>,
+    moves: Vec<(ViewPath, ViewPath, BootTime)>,
+    pub(crate) listings: BTreeMap<ViewPath, Vec<Listing>>,
+    pub(crate) renames: Vec<(ViewPath, ViewPath)>,
+    pub(crate) deletes: Vec<ViewPath>,
+    pub(crate) upserts: Vec<(ViewPath, Tier, Facts)>,
+    pub(crate) gaps: Vec<(ViewPath, GapReason)>,
+    pub(crate) uncovered: BTreeMap<ViewPath, UncoveredReason>,
+    pub(crate) covered: Vec<ViewPath>,
+    pub(crate) cycles: (usize, usize),
+    pub(crate) root_lost: bool,
+    /// Directories that a view would ask for: listings that were made before their directory moved.
+    pub(crate) asks: Vec<ViewPath>,
+}
+
+fn below(path: &ViewPath, old: &ViewPath, new: &ViewPath) -> Option<ViewPath> {
+    if !old.contains(path) {
+        return None;
+    }
+    let rest = path.names().skip(old.depth());
+    Some(rest.fold(new.clone(), |at, name| at.join(name)))
+}
+
+impl Model {
+    pub(crate) fn apply(&mut self, event: Event) {
+        match event {
+            Event::Upsert { path, stamp, tier, facts } => {
+                self.upserts.push((path.clone(), tier, facts));
+                self.see(path, stamp, facts, tier);
+            }
+            Event::Delete { path, stamp } => {
+                self.deletes.push(path.clone());
+                self.bury(&path, stamp);
+            }
+            Event::Rename { old, new, stamp, facts } => self.rename(old, new, stamp, facts),
+            Event::Listing(listing) => self.list(listing),
+            Event::Gap { scope, reason, .. } => self.gaps.push((scope, reason)),
+            Event::Uncovered { dir, reason, .. } => {
+                self.uncovered.insert(dir, reason);
+            }
+            Event::Covered { dir } => {
+                self.uncovered.remove(&dir);
+                self.covered.push(dir);
+            }
+            Event::Cycle { phase: CyclePhase::Begin, .. } => self.cycles.0 += 1,
+            Event::Cycle { phase: CyclePhase::End, .. } => self.cycles.1 += 1,
+            Event::RootLost { .. } => self.root_lost = true,
+        }
+    }
+
+    fn see(&mut self, path: ViewPath, seen: BootTime, facts: Facts, tier: Tier) {
+        let mut at = Some(path.clone());
+        while let Some(here) = at {
+            if self.tombstones.get(&here).is_some_and(|gone| *gone >= seen) {
+                return;
+            }
+            at = here.split().map(|(parent, _)| parent);
+        }
+        if self.entries.get(&path).is_none_or(|known| known.seen <= seen) {
+            if facts.kind != Kind::Dir {
+                self.drop_below(&path, seen);
+            }
+            self.entries.insert(path, Evidence { seen, facts, tier });
+        }
+    }
+
+    fn drop_below(&mut self, path: &ViewPath, until: BootTime) {
+        self.entries
+            .retain(|other, known| other == path || !path.contains(other) || known.seen > until);
+    }
+
+    fn bury(&mut self, path: &ViewPath, stamp: BootTime) {
+        let gone = self.tombstones.entry(path.clone()).or_insert(stamp);
+        *gone = stamp.max(*gone);
+        self.entries.retain(|other, known| !path.contains(other) || known.seen > stamp);
+    }
+
+    fn rename(&mut self, old: ViewPath, new: ViewPath, stamp: BootTime, facts: Facts) {
+        let moved: Vec<_> = self
+            .entries
+            .iter()
+            .filter_map(|(path, known)| Some((below(path, &old, &new)?, known.clone())))
+            .collect();
+        let is_known = self.entries.get(&old).is_some_and(|known| known.facts.inode == facts.inode);
+        self.bury(&old, stamp);
+        self.bury(&new, stamp.minus(1));
+        for (path, known) in moved {
+            self.see(path, stamp, known.facts, known.tier);
+        }
+        self.see(new.clone(), stamp, facts, Tier::Atomic);
+        if !is_known && facts.kind == Kind::Dir {
+            self.asks.push(new.clone());
+        }
+        self.moves.push((old.clone(), new.clone(), stamp));
+        self.renames.push((old, new));
+    }
+
+    fn list(&mut self, listing: Listing) {
+        let Listing { dir, stamp, complete, facts, blocks } = &listing;
+        for (old, new, at) in &self.moves {
+            if let Some(now) = below(dir, old, new).filter(|_| at >= stamp) {
+                self.asks.push(now);
+            }
+        }
+        self.see(dir.clone(), *stamp, *facts, Tier::Scan);
+        let rows: BTreeMap<_, _> = blocks
+            .iter()
+            .flat_map(fustor_core::Block::rows)
+            .map(|row| (dir.join(row.name), row.facts))
+            .collect();
+        if *complete {
+            let is_child = |path: &ViewPath| path.split().is_some_and(|(parent, _)| parent == *dir);
+            let missing: Vec<_> = self
+                .entries
+                .iter()
+                .filter(|(path, known)| {
+                    is_child(path) && !rows.contains_key(*path) && known.seen < *stamp
+                })
+                .map(|(path, _)| path.clone())
+                .collect();
+            for path in missing {
+                self.bury(&path, *stamp);
+            }
+        }
+        for (path, facts) in rows {
+            self.see(path, *stamp, facts, Tier::Scan);
+        }
+        self.listings.entry(listing.dir.clone()).or_default().push(listing);
+    }
+
+    pub(crate) fn facts(&self, path: &str) -> Option<Facts> {
+        let path = ViewPath::parse(path.as_bytes()).unwrap();
+        self.entries.get(&path).map(|known| known.facts)
+    }
+
+    pub(crate) fn tier(&self, path: &str) -> Option<Tier> {
+        let path = ViewPath::parse(path.as_bytes()).unwrap();
+        self.entries.get(&path).map(|known| known.tier)
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.facts(path).is_some()
+    }
+
+    /// All entries but the root.
+    pub(crate) fn entries(&self) -> BTreeMap<Vec<u8>, Facts> {
+        let all = self.entries.iter().filter(|(path, _)| !path.is_root());
+        all.map(|(path, known)| (path.as_bytes().to_vec(), known.facts)).collect()
+    }
+}

@@ -1,0 +1,7 @@
+//! The agent's half that needs no disk: which directories to watch, and what waits to be reported.
+
+mod coalesce;
+mod watchset;
+
+pub use coalesce::{Change, Coalescer, Mark, Overflow, Place, Renamed, Step};
+pub use watchset::{Admission, Heat, WatchId, WatchSet};
