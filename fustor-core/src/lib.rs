@@ -34,7 +34,8 @@ pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
 pub use snapshot::{Snapshot, Suspect, Trust, TrustReason, TrustState};
 pub use source::{
-    Admission, Change as PathChange, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step, WatchId, WatchSet,
+    Admission, Change as PathChange, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step,
+    WatchId, WatchSet,
 };
 pub use time::{BootTime, ClockMap, Mono, Now, SECOND, Stamp, StorageTime};
 pub use tree::{Change, CheckError, Entries, Meta, Totals, Tree};

@@ -61,6 +61,7 @@ pub(super) fn expect(stage: &Stage, text: &str) -> Result<(), String> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "both sides are made for the comparison")]
 fn same<T: PartialEq + Debug>(seen: T, expected: T) -> Result<(), String> {
     if seen == expected { Ok(()) } else { Err(format!("got {seen:?}")) }
 }

@@ -83,7 +83,10 @@ impl Disk {
         let all: Vec<_> = self.entries().into_keys().collect();
         let dirs = self.dirs();
         let any = all[dice.below(all.len())].clone();
-        let place = dirs[dice.below(dirs.len())].join(NAMES[dice.below(NAMES.len())]);
+        // Few names, so that what was deleted or moved is soon there again.
+        let names = if dice.chance(70) { 2 } else { NAMES.len() };
+        let name = NAMES[dice.below(names)];
+        let place = dirs[dice.below(dirs.len())].join(name);
         match dice.below(10) {
             0..3 => self.create(&place, Kind::File),
             3..5 => self.create(&place, Kind::Dir),
@@ -208,7 +211,7 @@ impl Disk {
     }
 
     /// The gaps that an agent declares when it has lost these events.
-    pub(crate) fn lost(&mut self, events: &[Event]) -> Vec<Event> {
+    pub(crate) fn lost(&mut self, events: &[Event], dice: &mut Dice) -> Vec<Event> {
         let mut scopes = BTreeSet::new();
         for event in events {
             match event {
@@ -227,6 +230,12 @@ impl Disk {
             }
         }
         let reason = GapReason::KernelOverflow;
+        // An agent that does not know exactly what it lost declares more, so that later renames leave the scope.
+        let widened = scopes.iter().map(|scope| match scope.split() {
+            Some((above, _)) if !above.is_root() && dice.chance(70) => above,
+            Some(_) | None => scope.clone(),
+        });
+        let scopes: BTreeSet<ViewPath> = widened.collect();
         scopes.into_iter().map(|scope| Event::Gap { scope, stamp: self.tick(), reason }).collect()
     }
 

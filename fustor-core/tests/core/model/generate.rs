@@ -191,7 +191,7 @@ pub(crate) fn delivery(set: &Set, salt: u64) -> Vec<Batch> {
     for (_, join, next) in all {
         match batches.last_mut() {
             Some(last) if join && same(last) == same(next) => {
-                last.events.extend(next.events.clone())
+                last.events.extend(next.events.clone());
             }
             Some(_) | None => batches.push(next.clone()),
         }

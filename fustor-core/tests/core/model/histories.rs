@@ -192,7 +192,7 @@ fn disorder(disk: &mut Disk, dice: &mut Dice, steps: usize, lost: usize) -> Vec<
     for _ in 0..steps {
         let mut events = disk.happen(dice);
         if dice.chance(lost) {
-            events = disk.lost(&events);
+            events = disk.lost(&events, dice);
         }
         if dice.chance(20) {
             events.extend(disk.some_listing(dice));
