@@ -183,7 +183,7 @@ impl Watcher {
 
     fn list(&mut self, shared: &Shared, place: &Place, scope: Scope) {
         if let Some(path) = shared.table.path(place.dir, &place.name) {
-            self.listings.push(Job::new(path, scope));
+            self.listings.push(Job::new(path, scope).below(shared.table.watch(place.dir)));
         }
     }
 }
