@@ -25,6 +25,8 @@ pub(crate) struct Job {
     pub(crate) parent: Option<Arc<Kept>>,
     /// The parent's watch: it moves with the parent, while `path` may have become wrong.
     pub(crate) parent_watch: Option<i32>,
+    /// Its own watch, when it has one: it tells where the directory is now.
+    pub(crate) watch: Option<i32>,
     pub(crate) scope: Scope,
     /// How often it was tried in vain.
     pub(crate) tries: u8,
@@ -42,12 +44,23 @@ impl Job {
             path,
             parent: None,
             parent_watch: None,
+            watch: None,
             scope,
             tries: 0,
             troubled: false,
             run: None,
             opens: false,
         }
+    }
+
+    /// The same, of a directory that has this watch.
+    pub(crate) fn watched(self, watch: Option<i32>) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// The same, of a directory whose parent has this watch.
+    pub(crate) fn below(self, parent_watch: Option<i32>) -> Self {
+        Self { parent_watch, ..self }
     }
 }
 

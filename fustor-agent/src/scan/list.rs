@@ -106,23 +106,24 @@ impl Reader {
         if scanner.is_stopping() {
             return Outcome::Abandoned;
         }
+        let path = current_path(scanner, job);
         let stamp = clock::now();
-        match self.open(scanner, job).and_then(|fd| Ok((look_through(fd.as_fd())?, fd))) {
-            Ok((look, fd)) => match refusal(scanner, &job.path, &look) {
+        match self.open(scanner, job, &path).and_then(|fd| Ok((look_through(fd.as_fd())?, fd))) {
+            Ok((look, fd)) => match refusal(scanner, &path, &look) {
                 Some(reason) => Outcome::Refused(reason),
-                None => self.read_open(scanner, beat, job, fd, stamp, look),
+                None => self.read_open(scanner, beat, job, &path, fd, stamp, look),
             },
             Err(error) if is_absent(&error) => Outcome::Absent,
             Err(error) => Outcome::Failed(error),
         }
     }
 
-    fn open(&self, scanner: &Scanner, job: &Job) -> io::Result<OwnedFd> {
-        if let Some(error) = scanner.setup.fault.as_ref().and_then(|fault| fault(&job.path, b"")) {
+    fn open(&self, scanner: &Scanner, job: &Job, path: &ViewPath) -> io::Result<OwnedFd> {
+        if let Some(error) = scanner.setup.fault.as_ref().and_then(|fault| fault(path, b"")) {
             return Err(error);
         }
         match &job.parent {
-            None => scanner.setup.root.open_dir(&current_path(scanner, job)),
+            None => scanner.setup.root.open_dir(path),
             Some(parent) => {
                 let mut name = [0; NAME_MAX + 1];
                 name[..job.path.name().len()].copy_from_slice(job.path.name());
@@ -132,11 +133,13 @@ impl Reader {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one value")]
     fn read_open(
         &mut self,
         scanner: &Scanner,
         beat: &AtomicU64,
         job: &Job,
+        path: &ViewPath,
         mut fd: OwnedFd,
         mut stamp: BootTime,
         mut look: Look,
@@ -144,8 +147,8 @@ impl Reader {
         // Watched before it is read, so that nothing falls in between.
         let mut notices = Vec::new();
         let (watch, path) = match &scanner.setup.watches {
-            None => (None, job.path.clone()),
-            Some(watches) => match watches.attach(job, fd.as_fd(), &look, &mut notices) {
+            None => (None, path.clone()),
+            Some(watches) => match watches.attach(job, path, fd.as_fd(), &look, &mut notices) {
                 Attached::At { watch, path } => (watch, path),
                 Attached::Stale => return Outcome::Moved { watch: None },
             },
@@ -308,11 +311,12 @@ impl Reader {
     }
 }
 
-/// The path of a job whose parent may have moved since.
-fn current_path(scanner: &Scanner, job: &Job) -> ViewPath {
-    let watched = scanner.setup.watches.as_ref().zip(job.parent_watch);
-    let parent = watched.and_then(|(watches, parent)| watches.path_of(parent));
-    parent.map_or_else(|| job.path.clone(), |parent| parent.join(job.path.name()))
+/// The path of a job as the kernel's reports have it now: the directory or its parent may have moved since.
+pub(super) fn current_path(scanner: &Scanner, job: &Job) -> ViewPath {
+    let Some(watches) = &scanner.setup.watches else { return job.path.clone() };
+    let own = || job.watch.and_then(|watch| watches.path_of(watch));
+    let parent = || job.parent_watch.and_then(|watch| watches.path_of(watch));
+    own().or_else(|| Some(parent()?.join(job.path.split()?.1))).unwrap_or_else(|| job.path.clone())
 }
 
 /// Whether what lies in this directory has no path in a view.

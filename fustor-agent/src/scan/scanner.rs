@@ -58,7 +58,7 @@ pub(crate) struct Scanner {
 struct Work {
     urgent: VecDeque<Job>,
     /// The paths in `urgent`, so that a directory waits there once per scope.
-    urgent_paths: FxHashSet<(ViewPath, bool)>,
+    urgent_paths: FxHashSet<Wanted>,
     /// Depth first, so that few directories are open at a time.
     stack: Vec<Job>,
     later: BTreeMap<(BootTime, u64), Job>,
@@ -68,6 +68,13 @@ struct Work {
     cycle: Option<Arc<Run>>,
     again: bool,
     idle: usize,
+}
+
+/// What makes two requests the same: path, watches and whether what is below is meant too.
+type Wanted = (ViewPath, Option<i32>, Option<i32>, bool);
+
+fn wanted(job: &Job) -> Wanted {
+    (job.path.clone(), job.watch, job.parent_watch, job.scope == Scope::One)
 }
 
 /// What a worker does next.
@@ -151,7 +158,7 @@ impl Scanner {
             self.overflow();
             return;
         }
-        if work.urgent_paths.insert((job.path.clone(), job.scope == Scope::One)) {
+        if work.urgent_paths.insert(wanted(&job)) {
             work.urgent.push_back(job);
         }
         drop(work);
@@ -328,7 +335,7 @@ impl Work {
             return Some(Task::Recheck(path));
         }
         if let Some(job) = self.urgent.pop_front() {
-            self.urgent_paths.remove(&(job.path.clone(), job.scope == Scope::One));
+            self.urgent_paths.remove(&wanted(&job));
             return Some(Task::List { job, urgent: true });
         }
         self.stack.pop().map(|job| Task::List { job, urgent: false })

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::Counters;
 use super::job::{Job, Kept, Run, Scope};
-use super::list::{Names, Outcome, Read, Reader};
+use super::list::{Names, Outcome, Read, Reader, current_path};
 use super::scanner::{Scanner, Task};
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent};
@@ -194,6 +194,7 @@ impl Worker {
         if let Some(reason) = trouble {
             self.report(path.clone(), reason);
             job.path = path;
+            job.watch = watch;
             job.scope = Scope::One;
             self.again_later(job);
         }
@@ -217,6 +218,7 @@ impl Worker {
             path: path.join(name),
             parent: kept.cloned(),
             parent_watch: watch,
+            watch: None,
             scope: job.scope,
             tries: 0,
             troubled: false,
@@ -234,43 +236,38 @@ impl Worker {
     /// A directory that is gone, or moved before it was read: only a listing of its parent proves it.
     fn look_above(&self, job: Job) {
         Counters::add(&self.scanner.counters.vanished, 1);
-        let Some((parent, _)) = job.path.split() else { return self.scanner.doubt_root() };
-        // Where the parent is may have been reported meanwhile.
-        if job.parent_watch.is_some() && job.tries < MOVED_TRIES_PLACE {
+        let path = current_path(&self.scanner, &job);
+        let Some((parent, _)) = path.split() else { return self.scanner.doubt_root() };
+        // Where it is now may be among the kernel's next reports.
+        let is_watched = job.parent_watch.is_some() || job.watch.is_some();
+        if is_watched && job.tries < MOVED_TRIES_PLACE {
             let due = clock::now().plus(MOVED_PAUSE_NS << job.tries);
             return self.requeue(Job { tries: job.tries + 1, parent: None, ..job }, due);
         }
-        self.scanner.list_soon(Job::new(parent, Scope::One));
+        let watches = self.scanner.setup.watches.as_deref();
+        let above = watches.zip(job.watch).and_then(|(watches, watch)| watches.forget(watch));
+        let (parent, watch) = above.unwrap_or((parent, job.parent_watch));
+        self.scanner.list_soon(Job::new(parent, Scope::One).watched(watch));
     }
 
     /// The path leads elsewhere now: whatever was read is not at this path. Its watch tells where it is as soon as the
     /// kernel's report of the move was read; otherwise the parent tells what is there.
-    fn moved(&self, mut job: Job, watch: Option<i32>) {
+    fn moved(&self, job: Job, watch: Option<i32>) {
         Counters::add(&self.scanner.counters.moved, 1);
-        job.tries += 1;
-        job.parent = None;
-        job.parent_watch = None;
-        job.opens = false;
+        let mut job = Job { tries: job.tries + 1, parent: None, opens: false, ..job };
         if job.tries > MOVED_TRIES_MAX {
             return self.report(job.path, UncoveredReason::Restless);
         }
-        let watched = self.scanner.setup.watches.as_deref().zip(watch);
-        if let Some((watches, watch)) = watched {
-            match watches.path_of(watch) {
-                // Removed, or moved out, as the kernel has reported meanwhile.
-                None => return,
-                Some(path) if !job.tries.is_multiple_of(MOVED_TRIES_PLACE) => {
-                    job.path = path;
-                    let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
-                    return self.requeue(job, due);
-                }
-                Some(_) => watches.forget(watch),
-            }
+        if watch.is_some() && !job.tries.is_multiple_of(MOVED_TRIES_PLACE) {
+            let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
+            return self.requeue(Job { watch, ..job }, due);
         }
-        let Some((parent, _)) = job.path.split() else {
-            return self.scanner.doubt_root();
-        };
-        job.path = parent;
+        let path = current_path(&self.scanner, &job);
+        let Some((parent, _)) = path.split() else { return self.scanner.doubt_root() };
+        let watches = self.scanner.setup.watches.as_deref();
+        let above = watches.zip(watch).and_then(|(watches, watch)| watches.forget(watch));
+        (job.path, job.watch) = above.unwrap_or((parent, job.parent_watch));
+        job.parent_watch = None;
         job.scope = Scope::Below;
         self.requeue(job, clock::now());
     }

@@ -59,7 +59,10 @@ impl Watcher {
                 events.push(Event::Upsert { path, stamp, tier: Tier::Atomic, facts });
             }
             (Step::Known { .. }, None) => {}
-            (Step::Rename { old, new, .. }, Some(facts)) => {
+            (Step::Rename { old, new, object, .. }, Some(facts)) => {
+                if let Some(object) = object.filter(|_| facts.kind == Kind::Dir) {
+                    self.verify(&object, &facts);
+                }
                 events.push(Event::Rename { old, new, stamp, facts });
             }
             // Moved on or removed since: both names are looked at again when the rest has been read.
@@ -67,6 +70,23 @@ impl Watcher {
                 self.coalescer.touch(clock::now(), from, Change::Gone);
                 self.coalescer.touch(clock::now(), to, Change::Gone);
             }
+        }
+    }
+
+    /// A scan may have found another directory under the old name before the report of the move was read, and the table
+    /// has moved that one. Then neither is where the table has it.
+    fn verify(&self, place: &Place, facts: &Facts) {
+        let mut shared = self.watches.lock();
+        let Some(id) = shared.table.child(place.dir, &place.name) else { return };
+        if shared.table.watch(id).is_none() || shared.table.inode(id) == facts.inode {
+            return;
+        }
+        let path = shared.table.path(id, b"");
+        let parent = shared.table.watch(place.dir);
+        shared.remove(id);
+        drop(shared);
+        if let Some(path) = path {
+            self.scanner.list_soon(Job::new(path, Scope::Below).below(parent));
         }
     }
 
@@ -157,11 +177,14 @@ impl Watcher {
         self.astray.remove(&place.dir);
         let mut shared = self.watches.lock();
         let above = shared.table.place(place.dir).map(|(parent, _)| parent);
-        let above = above.and_then(|parent| shared.table.path(parent, b""));
+        let above = above
+            .and_then(|parent| Some((shared.table.path(parent, b"")?, shared.table.watch(parent))));
         shared.remove(place.dir);
         drop(shared);
         match above {
-            Some(path) => self.scanner.list_soon(Job::new(path, Scope::Below)),
+            Some((path, watch)) => {
+                self.scanner.list_soon(Job::new(path, Scope::Below).watched(watch));
+            }
             None => self.root_doubted = true,
         }
     }

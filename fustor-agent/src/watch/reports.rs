@@ -67,6 +67,7 @@ impl Watcher {
 
     /// Created, or moved in from outside or from a directory that is not watched.
     fn appeared(&mut self, shared: &mut Shared, place: Place, is_dir: bool, at: BootTime) {
+        self.supersede(shared, &place);
         self.entries_changed(shared, place.dir, at);
         if is_dir {
             let known = shared.table.child(place.dir, &place.name);
@@ -91,7 +92,17 @@ impl Watcher {
         self.vanished(shared, half.from, half.seen);
     }
 
+    /// Something is at a place that an entry has left: the other half of that rename cannot follow any more, since the
+    /// kernel reports both before anybody else may change the directory.
+    fn supersede(&mut self, shared: &mut Shared, place: &Place) {
+        if let Some(half) = self.halves.iter().position(|half| half.from == *place) {
+            let half = self.halves.swap_remove(half);
+            self.left(shared, half);
+        }
+    }
+
     fn moved(&mut self, shared: &mut Shared, half: Half, to: &Place, is_dir: bool, at: BootTime) {
+        self.supersede(shared, to);
         let child = shared.table.child(half.from.dir, &half.from.name);
         // An entry moved onto another one replaces it.
         if let Some(other) = shared.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {
@@ -172,7 +183,7 @@ impl Watcher {
 
     fn list(&mut self, shared: &Shared, place: &Place, scope: Scope) {
         if let Some(path) = shared.table.path(place.dir, &place.name) {
-            self.listings.push(Job::new(path, scope));
+            self.listings.push(Job::new(path, scope).below(shared.table.watch(place.dir)));
         }
     }
 }

@@ -93,37 +93,34 @@ impl Watches {
         self.lock().set.len()
     }
 
-    /// Watches the directory that a scan has opened, before it is read. What changes for others goes to `notices`.
+    /// Watches the directory that a scan has opened at `path`, before it is read. What changes for others goes to
+    /// `notices`.
     ///
     /// The kernel is asked and the table changed under one lock, so that no report of a watch is read before the table
     /// knows whose it is.
     pub(crate) fn attach(
         &self,
         job: &Job,
+        path: &ViewPath,
         fd: BorrowedFd<'_>,
         look: &Look,
         notices: &mut Vec<Event>,
     ) -> Attached {
         let mut shared = self.lock();
-        let Some((parent, name)) = job.path.split() else {
-            let watch = shared.watch(self, ROOT, fd, look, notices, &job.path);
-            return Attached::At { watch, path: job.path.clone() };
+        let parent = job.parent_watch.map(|watch| shared.table.by_watch(watch));
+        let (path, known) = match (path.split(), parent) {
+            (None, _) => (path.clone(), Some(ROOT)),
+            // Where the parent is now.
+            (Some((_, name)), Some(Some(parent))) if job.watch.is_none() => {
+                let Some(path) = shared.table.path(parent, name) else { return Attached::Stale };
+                (path, shared.table.child(parent, name))
+            }
+            // The parent has lost its watch: it may have moved, or have given way to a hotter one.
+            (Some(_), Some(None)) if !self.root.leads_to(path, look).unwrap_or(false) => {
+                return Attached::Stale;
+            }
+            (Some(_), _) => (path.clone(), shared.table.find(path)),
         };
-        let parent = match job.parent_watch {
-            None => shared.table.find(&parent),
-            Some(watch) => match shared.table.by_watch(watch) {
-                None => return Attached::Stale,
-                some => some,
-            },
-        };
-        let path = match parent {
-            None => job.path.clone(),
-            Some(parent) => match shared.table.path(parent, name) {
-                None => return Attached::Stale,
-                Some(path) => path,
-            },
-        };
-        let known = parent.and_then(|parent| shared.table.child(parent, name));
         let watch = shared.watch_at(self, known, &path, fd, look, notices);
         watch.map_or(Attached::Stale, |watch| Attached::At { watch, path })
     }
@@ -142,14 +139,17 @@ impl Watches {
         shared.table.by_watch(watch).and_then(|id| shared.table.path(id, b""))
     }
 
-    /// Drops a watch whose directory is not where it should be, and those below it.
-    pub(crate) fn forget(&self, watch: i32) {
+    /// Drops a watch whose directory is not where it should be, and those below it. Returns the parent that it had.
+    pub(crate) fn forget(&self, watch: i32) -> Option<(ViewPath, Option<i32>)> {
         let mut shared = self.lock();
-        if let Some(id) = shared.table.by_watch(watch) {
-            shared.remove(id);
-        }
+        let id = shared.table.by_watch(watch)?;
+        let (parent, _) = shared.table.place(id)?;
+        shared.remove(id);
+        let path = shared.table.path(parent, b"")?;
+        let watch = shared.table.watch(parent);
         drop(shared);
         self.ring();
+        Some((path, watch))
     }
 
     /// Drops the children of a watched directory that a complete listing lacks: their removal was lost.
@@ -236,14 +236,16 @@ impl Shared {
         };
         match (self.table.by_watch(watch), known) {
             (Some(there), Some(id)) if there == id => {}
-            (Some(there), _) => {
-                // The same directory at another path: moved, or this path is from before a move.
-                if !watches.root.leads_to(path, look).unwrap_or(false) {
-                    return None;
+            (there, known) => {
+                if let Some(there) = there {
+                    // The same directory at another path: moved, or this path is from before a move.
+                    if !watches.root.leads_to(path, look).unwrap_or(false) {
+                        return None;
+                    }
+                    // The host has not been told of the move, so what is below has to be listed at its new path too:
+                    // nothing of it may count as known.
+                    self.remove(there);
                 }
-                self.settle(there, path);
-            }
-            (None, known) => {
                 // Another directory was there, or none.
                 if let Some(id) = known.filter(|id| self.table.watch(*id).is_some()) {
                     self.remove(id);
@@ -255,32 +257,6 @@ impl Shared {
             }
         }
         Some(Some(watch))
-    }
-
-    fn watch(
-        &mut self,
-        watches: &Watches,
-        id: WatchId,
-        fd: BorrowedFd<'_>,
-        look: &Look,
-        notices: &mut Vec<Event>,
-        path: &ViewPath,
-    ) -> Option<i32> {
-        self.watch_at(watches, Some(id), path, fd, look, notices).flatten()
-    }
-
-    /// Moves a known directory to where it was found.
-    fn settle(&mut self, id: WatchId, path: &ViewPath) {
-        let Some((parent, name)) = path.split() else { return };
-        let parent = self.table.find_or_add(&parent);
-        if let Some(other) = self.table.child(parent, name)
-            && other != id
-        {
-            self.remove(other);
-        }
-        if !self.table.is_below(parent, id) {
-            self.table.move_to(id, parent, name);
-        }
     }
 
     fn add(

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::model::Model;
 
 /// Generous: only a failing test waits so long.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The limit of the kernel's queue belongs to the whole machine, and is read when a source starts: who changes it holds
 /// this for writing.
