@@ -80,7 +80,7 @@ fn mixed_file(seed: u64, j: u32, random: u64, out: &mut Vec<u8>) {
         }
         6 => put(out, format_args!("{random:016x}{:016x}.bin", mix(random))),
         7 => {
-            put(out, format_args!("slurm-{}.out", 1_000_000 + base % 1_000_000 + u64::from(j) * 3))
+            put(out, format_args!("slurm-{}.out", 1_000_000 + base % 1_000_000 + u64::from(j) * 3));
         }
         8 => {
             put(

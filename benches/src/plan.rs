@@ -195,7 +195,7 @@ impl Plan {
     const fn ctime(&self, mtime: i64, random: u64) -> i64 {
         match self.times {
             // Nine in ten were closed by the write that set the mtime; the rest had their mode changed within a minute.
-            Times::Fresh if random % 10 > 0 => mtime,
+            Times::Fresh if !random.is_multiple_of(10) => mtime,
             Times::Fresh => mtime + (random % 60) as i64 * SECOND,
             // Copied within some days at the end of 2025, in nanoseconds.
             Times::Restored => {

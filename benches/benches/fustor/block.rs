@@ -40,10 +40,10 @@ fn measure(c: &mut Criterion<CpuTime>, found: &[(Vec<u8>, Facts)]) {
     group.bench_function(id("build"), |b| b.iter(&mut build));
     let rows: Vec<Row<'_>> = block.rows().collect();
     group.bench_function(id("encode"), |b| {
-        b.iter(|| Block::encode(b"a directory", black_box(&rows)))
+        b.iter(|| Block::encode(b"a directory", black_box(&rows)));
     });
     group.bench_function(id("parse"), |b| {
-        b.iter(|| Block::parse(black_box(block.as_bytes())).is_ok())
+        b.iter(|| Block::parse(black_box(block.as_bytes())).is_ok());
     });
     group.bench_function(id("rows"), |b| {
         b.iter(|| black_box(&block).rows().map(|row| row.facts.size).fold(0, u64::wrapping_add));

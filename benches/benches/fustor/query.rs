@@ -41,7 +41,7 @@ fn scans(c: &mut Criterion<CpuTime>, plan: &Plan, snapshot: &Snapshot) {
     group.throughput(Throughput::Elements(plan.rows()));
     for (name, args) in cases {
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| drain(snapshot, &args))
+            b.iter(|| drain(snapshot, &args));
         });
     }
     group.finish();
