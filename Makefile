@@ -12,7 +12,7 @@ ARGS ?=
 # Which measurements, a regular expression on their names, for example BENCH='tree/read|rivals'.
 BENCH ?=
 # `make soak` raises the number of generated cases and the size of the trees.
-SOAK_CASES ?= 4096
+SOAK_CASES ?= 200
 SOAK_ENTRIES ?= 10000000
 
 .PHONY: help setup run test check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean

@@ -41,7 +41,10 @@ impl Forest {
 
     /// Frees directories that were cut off, up to `max_dirs` in each member. True when more remain.
     pub fn release(&mut self, max_dirs: usize) -> bool {
-        self.members.values_mut().fold(false, |more, view| view.release(max_dirs) || more)
+        self.members
+            .values_mut()
+            .map(|view| view.release(max_dirs))
+            .fold(false, |any, more| any | more)
     }
 }
 

@@ -34,7 +34,7 @@ impl Arbiter {
         for (depth, name_above) in above.iter().enumerate() {
             match self.known(&site, name_above) {
                 (Known::Dir { floor, .. }, Some(old)) if key > floor => {
-                    site = self.enter(&site, old.child)
+                    site = self.enter(&site, old.child);
                 }
                 (known, _) if key > absence_of(&known) => {
                     return self.bury_unknown(hearing, site.dir, &names[depth..], key);

@@ -4,6 +4,7 @@
 //! and passes it on to the directories in it, so that a gap over any subtree costs O(1) to open, moves with the
 //! directories, and is closed exactly when each of them was listed.
 
+use crate::block::Block;
 use crate::event::{GapReason, UncoveredReason, Verdict};
 use crate::id::DirId;
 use crate::key::Key;
@@ -109,7 +110,7 @@ impl Arbiter {
         while let Some(dir) = open.pop() {
             let meta = self.writer.meta(dir);
             if meta.verified > after || meta.flags.has(Flags::UNREADABLE) {
-                open.extend(self.writer.entries(dir).blocks().flat_map(|block| block.children()));
+                open.extend(self.writer.entries(dir).blocks().flat_map(Block::children));
                 continue;
             }
             let newly = !meta.owes_listing();
@@ -131,7 +132,7 @@ impl Arbiter {
         self.writer.meta_mut(dir).owed = Stamp::MIN;
         self.writer.shift(dir, &Delta { gaps: -1, ..Delta::default() }, Key::NONE);
         let children: Vec<DirId> =
-            self.writer.entries(dir).blocks().flat_map(|block| block.children()).collect();
+            self.writer.entries(dir).blocks().flat_map(Block::children).collect();
         for child in children {
             self.owe(child, owed);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use crate::block::Block;
 use crate::id::DirId;
 use crate::key::Key;
 use crate::tree::{Delta, Flags};
@@ -60,10 +61,8 @@ impl Arbiter {
         delta.take_subtree(&self.writer.meta(dir).totals);
         for ghost in &stay {
             let entries = self.writer.entries(*ghost).clone();
-            for child in entries
-                .blocks()
-                .flat_map(|block| block.children())
-                .filter(|child| !stay.contains(child))
+            for child in
+                entries.blocks().flat_map(Block::children).filter(|child| !stay.contains(child))
             {
                 self.writer.detach(child);
             }
@@ -109,7 +108,7 @@ impl Arbiter {
             if self.tombstones.any_newer_in(dir, absence) {
                 self.keep_branch(top, dir, &mut stay);
             }
-            open.extend(self.writer.entries(dir).blocks().flat_map(|block| block.children()));
+            open.extend(self.writer.entries(dir).blocks().flat_map(Block::children));
             open.extend(self.ghosts_in(dir).map(|(_, ghost)| ghost));
         }
         stay

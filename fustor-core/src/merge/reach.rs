@@ -254,10 +254,6 @@ impl Arbiter {
     pub(super) fn is_beyond_horizon(&self, hearing: &Hearing<'_>, dir: DirId, key: Key) -> bool {
         let own = if self.horizons.is_empty() { None } else { self.horizons.get(&dir).copied() };
         key.stamp()
-            <= hearing
-                .now
-                .wall
-                .minus(self.config.tombstone_ttl_ns)
-                .max(own.unwrap_or(Stamp::MIN))
+            <= hearing.now.wall.minus(self.config.tombstone_ttl_ns).max(own.unwrap_or(Stamp::MIN))
     }
 }

@@ -144,7 +144,9 @@ fn next_by_path(
 ) -> usize {
     let mut path = [dir, b"/"].concat();
     let prefix = path.len();
-    let either = |path: &[u8], name: &[u8]| glob.matches(path) || (!glob.starts_with_star() && glob.matches(name));
+    let either = |path: &[u8], name: &[u8]| {
+        glob.matches(path) || (!glob.starts_with_star() && glob.matches(name))
+    };
     if !literal.needle().contains(&b'/') && literal.find(&path).is_none() {
         return holding(block, literal, from, &|name| either(&[dir, b"/", name].concat(), name));
     }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
+use crate::block::Block;
 use crate::entry::Row;
 use crate::id::DirId;
 
@@ -74,9 +75,7 @@ impl Tree {
         new: &'a Entries,
         visit: &mut dyn FnMut(Change<'a>),
     ) {
-        if old.own_name() != new.own_name() {
-            visit(Change::Rename { id: dir });
-        } else if self.meta(dir).parent != newer.meta(dir).parent {
+        if old.own_name() != new.own_name() || self.meta(dir).parent != newer.meta(dir).parent {
             visit(Change::Rename { id: dir });
         }
         let mut was = rows_where_changed(old, new).peekable();
@@ -118,7 +117,7 @@ fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterato
     shared.sort_unstable();
     this.blocks()
         .filter(move |block| shared.binary_search(&block.as_bytes().as_ptr()).is_err())
-        .flat_map(|block| block.rows())
+        .flat_map(Block::rows)
 }
 
 enum Side<'a> {
