@@ -105,6 +105,7 @@ impl View {
                 self.judge(&mut hearing, batch.storage, event);
             }
         }
+        self.arbiter.place_gaps(&mut hearing);
     }
 
     fn judge(&mut self, hearing: &mut Hearing<'_>, storage: StorageId, event: Event) {
@@ -116,6 +117,8 @@ impl View {
             }
             Event::Delete { path, stamp } => arbiter.delete(hearing, &path, hearing.absent(stamp)),
             Event::Rename { old, new, stamp, facts } => {
+                // What is renamed takes its gaps along, also those whose scope has come within this batch.
+                arbiter.place_gaps(hearing);
                 arbiter.rename(hearing, &old, &new, hearing.present(stamp, Tier::Atomic), &facts)
             }
             Event::Listing(listing) => {

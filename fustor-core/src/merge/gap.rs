@@ -16,6 +16,8 @@ use super::spot::Spot;
 use super::tombstone::Move;
 use super::{Arbiter, Hearing};
 
+/// Scopes remembered by their path; beyond it the oldest gap opens over the nearest directory above.
+const SCOPES_MAX: usize = 64;
 /// Open gaps kept apart; beyond it they are one gap over the root.
 const GAPS_MAX: usize = 1024;
 /// Newer renames that are searched when a gap arrives late; beyond it the gap opens over the root.
@@ -32,6 +34,18 @@ pub struct OpenGap {
     pub reason: GapReason,
 }
 
+/// Where the scope of a gap is.
+enum Place {
+    /// This directory, which was not listed since.
+    Open(DirId),
+    /// No directory of that path is known; this is the nearest one above.
+    Awaited(DirId),
+    /// This directory, which was listed since, or cannot be; those below it may not have been.
+    Listed(DirId),
+    /// Whatever was there is known to be gone since.
+    Gone,
+}
+
 impl Arbiter {
     /// Takes in a gap that an agent declares.
     pub(crate) fn gap(
@@ -41,38 +55,95 @@ impl Arbiter {
         since: Stamp,
         reason: GapReason,
     ) -> Verdict {
-        let Some(row) = self.writer.tree().lookup(scope) else {
-            // The scope may appear later with evidence from before the gap: the nearest directory above passes the
-            // debt on. What left this path took its part of the gap along.
-            let above = self.nearest_dir(scope);
-            self.open_gap(hearing, above, since, reason);
-            self.open_gap_where_it_went(hearing, scope, since, reason);
-            return Verdict::Queued;
+        self.remember_scope(hearing, scope, since, reason);
+        let verdict = match self.place(scope, since) {
+            Place::Gone => Verdict::Stale,
+            Place::Awaited(_) => Verdict::Queued,
+            Place::Open(_) | Place::Listed(_) => Verdict::Applied,
         };
-        let child = row.child;
-        if child == DirId::NONE {
-            hearing.direct(crate::event::Directive::Recheck {
-                storage: hearing.storage,
-                path: scope.clone(),
-            });
-            return Verdict::Queued;
-        }
-        self.open_gap(hearing, child, since, reason);
+        self.place_gaps(hearing);
+        self.ask_for_places(hearing);
         self.open_gap_where_it_went(hearing, scope, since, reason);
-        Verdict::Applied
+        verdict
     }
 
-    /// The deepest directory at or above a path.
-    fn nearest_dir(&self, path: &ViewPath) -> DirId {
-        let tree = self.writer.tree();
-        let mut dir = DirId::ROOT;
-        for name in path.names() {
-            match tree.entries(dir).find(name) {
-                Some(row) if row.child != DirId::NONE => dir = row.child,
-                Some(_) | None => return dir,
+    /// Keeps a scope by its path until a listing repairs it: the directory may enter the tree, or be replaced by
+    /// another, with evidence from before the gap that arrives after it.
+    fn remember_scope(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        scope: &ViewPath,
+        since: Stamp,
+        reason: GapReason,
+    ) {
+        let known = self.scopes.get(scope).map_or(Stamp::MIN, |(known, _)| *known);
+        if known == Stamp::MIN && self.scopes.len() >= SCOPES_MAX {
+            let oldest = self.scopes.iter().min_by_key(|(_, (since, _))| *since);
+            if let Some((path, (since, reason))) =
+                oldest.map(|(path, scope)| (path.clone(), *scope))
+            {
+                self.scopes.remove(&path);
+                match self.place(&path, since) {
+                    Place::Open(dir) | Place::Awaited(dir) | Place::Listed(dir) => {
+                        self.open_gap(hearing, dir, since, reason);
+                    }
+                    Place::Gone => {}
+                }
             }
         }
-        dir
+        self.scopes.insert(scope.clone(), (since.max(known), reason));
+    }
+
+    fn place(&self, scope: &ViewPath, since: Stamp) -> Place {
+        let tree = self.writer.tree();
+        let mut dir = DirId::ROOT;
+        for name in scope.names() {
+            match tree.entries(dir).find(name) {
+                Some(row) if row.child != DirId::NONE => dir = row.child,
+                Some(_) | None => {
+                    let buried = self.tombstones.key(dir, name).max(tree.meta(dir).listed);
+                    return if buried.stamp() > since { Place::Gone } else { Place::Awaited(dir) };
+                }
+            }
+        }
+        let meta = tree.meta(dir);
+        if meta.verified > since || meta.flags.has(Flags::UNREADABLE) {
+            Place::Listed(dir)
+        } else {
+            Place::Open(dir)
+        }
+    }
+
+    /// Opens the gaps whose scope has become a directory, or another one, and forgets those that are repaired.
+    pub(crate) fn place_gaps(&mut self, hearing: &mut Hearing<'_>) {
+        for (scope, (since, reason)) in self.scopes.clone() {
+            match self.place(&scope, since) {
+                Place::Gone => {
+                    self.scopes.remove(&scope);
+                }
+                Place::Listed(dir) => {
+                    self.scopes.remove(&scope);
+                    self.open_gap(hearing, dir, since, reason);
+                }
+                Place::Awaited(_) => {}
+                Place::Open(dir) => {
+                    if self.writer.meta(dir).owed < since {
+                        self.open_gap(hearing, dir, since, reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks what there is at the scopes of gaps that are no directories in the tree.
+    pub(crate) fn ask_for_places(&self, hearing: &mut Hearing<'_>) {
+        for (scope, (since, _)) in &self.scopes {
+            if let Place::Awaited(above) = self.place(scope, *since)
+                && let Some(path) = self.writer.tree().path_of(above)
+            {
+                hearing.ask_listing(path, false);
+            }
+        }
     }
 
     /// Opens a gap over a directory and asks for its repair.

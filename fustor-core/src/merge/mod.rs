@@ -25,9 +25,10 @@ mod upsert;
 use im::{OrdMap, Vector};
 
 use crate::clock::StorageClock;
-use crate::event::UncoveredReason;
+use crate::event::{GapReason, UncoveredReason};
 use crate::id::DirId;
 use crate::key::Key;
+use crate::path::ViewPath;
 use crate::time::Stamp;
 use crate::tree::Writer;
 
@@ -88,6 +89,8 @@ pub(crate) struct Arbiter {
     suspects: Suspects,
     blind: BlindDeletions,
     gaps: Vector<OpenGap>,
+    /// The scopes of gaps, by path, that no listing has repaired yet.
+    scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
     uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
     held: OrdMap<DirId, Held>,
     clock: StorageClock,
@@ -107,6 +110,7 @@ impl Arbiter {
             suspects: Suspects::default(),
             blind: BlindDeletions::default(),
             gaps: Vector::new(),
+            scopes: OrdMap::new(),
             uncovered: OrdMap::new(),
             held: OrdMap::new(),
             clock: StorageClock::default(),

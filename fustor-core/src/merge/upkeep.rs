@@ -28,6 +28,10 @@ impl Arbiter {
             let Some(spot) = self.tombstones.expire_one(horizon) else { break };
             self.lay_ghost(spot.dir);
         }
+        if !self.scopes.is_empty() {
+            let kept = self.scopes.iter().filter(|(_, (since, _))| *since > horizon);
+            self.scopes = kept.map(|(scope, gap)| (scope.clone(), *gap)).collect();
+        }
         let past: Vec<DirId> =
             self.horizons.iter().filter(|(_, own)| **own <= horizon).map(|(dir, _)| *dir).collect();
         for dir in past {
@@ -75,6 +79,7 @@ impl Arbiter {
 
     /// Asks for listings of directories that are owed or awaited, guided by the totals.
     pub(crate) fn call_in_debts(&self, hearing: &mut Hearing<'_>) {
+        self.ask_for_places(hearing);
         let mut left = REPAIRS_MAX;
         let mut open = vec![(DirId::ROOT, ViewPath::root())];
         while let Some((dir, path)) = open.pop() {
@@ -98,7 +103,7 @@ impl Arbiter {
     /// Whether listings are owed or awaited anywhere.
     pub(crate) fn has_debts(&self) -> bool {
         let totals = &self.writer.meta(DirId::ROOT).totals;
-        totals.gaps > 0 || totals.unlisted > 0
+        totals.gaps > 0 || totals.unlisted > 0 || !self.scopes.is_empty()
     }
 
     /// When the next tick is wanted, if one is.

@@ -140,6 +140,8 @@ impl Writer {
                 for child in block.children() {
                     // A child may have been kept apart as a ghost.
                     if self.meta(child).parent == dir && !self.meta(child).flags.has(Flags::GHOST) {
+                        // Its parent's id may be given out again before the child is freed.
+                        self.meta_mut(child).parent = DirId::NONE;
                         self.detached.push(child);
                     }
                 }
