@@ -17,6 +17,8 @@
 mod clock;
 mod config;
 mod disk;
+mod doctor;
+mod file_system;
 mod outbox;
 mod scan;
 mod source;
@@ -24,5 +26,7 @@ mod watch;
 
 pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 pub use disk::root_identity;
+pub use doctor::{Diagnosis, DoctorError, KernelLimits, examine};
+pub use file_system::{Sharing, sharing};
 pub use outbox::{Lane, Outlet, Sealed, Sink, outbox};
 pub use source::{Errors, Progress, Source, start};

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fustor_agent::{Outlet, Sealed, Source, SourceConfig, StartError, outbox, root_identity};
+use fustor_agent::{
+    Outlet, Sealed, Sharing, Source, SourceConfig, StartError, outbox, root_identity, sharing,
+};
 use fustor_core::{AgentId, Batch, Command, Epoch, Origin, RootIdentity, Seq, StorageId};
 use thiserror::Error;
 
@@ -21,22 +23,6 @@ const EPOCH: Epoch = Epoch(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// How old an attribute of a network file system may be: the usual maximum of its attribute cache.
 const NETWORK_CACHE_NS: i64 = 60 * fustor_core::SECOND;
-/// `statfs` types of file systems that other hosts may write to: NFS, SMB, CIFS, SMB2, Ceph, FUSE, Lustre, 9P, AFS,
-/// GPFS, BeeGFS.
-const SHARED_FILE_SYSTEMS: [u64; 11] = [
-    0x6969,
-    0x517b,
-    0xff53_4d42,
-    0xfe53_4d42,
-    0x00c3_6400,
-    0x6573_5546,
-    0x0bd0_0bd0,
-    0x0102_1997,
-    0x5346_414f,
-    0x4750_4653,
-    0x1983_0326,
-];
-
 /// What to feed a view from.
 #[derive(Clone, Debug)]
 pub struct FeedConfig {
@@ -86,7 +72,7 @@ impl Feed {
     pub fn start(host: &ViewHost, config: &FeedConfig) -> Result<Self, FeedError> {
         let root = root_identity(&config.root)
             .map_err(|error| FeedError::Root { root: config.root.display().to_string(), error })?;
-        let shared = SHARED_FILE_SYSTEMS.contains(&root.fs_type);
+        let shared = sharing(root.fs_type) == Sharing::Shared;
         host.feed(Lane::Control, attach(root, config.watch && !shared))?;
         let (sink, outlet) = outbox();
         let source_config = SourceConfig { watch: config.watch, ..SourceConfig::new(&config.root) };
