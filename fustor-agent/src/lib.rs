@@ -17,6 +17,7 @@
 mod clock;
 mod config;
 mod disk;
+pub mod doctor;
 mod outbox;
 mod scan;
 mod source;
