@@ -1,309 +1,294 @@
-//! Tells whether this host can watch a tree: how many directories it has, what the kernel allows, and what to set.
+//! Tells whether a host can watch a directory tree, and what to change if it cannot.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
+use thiserror::Error;
+
+use crate::config::{SourceConfig, StartError};
 use crate::disk::root_identity;
-use crate::file_system::{Sharing, sharing};
+use crate::outbox::outbox;
+use crate::source::{Progress, start};
 
-/// Kernel memory of one watched directory in bytes: the mark, and the inode and directory entry that it pins. About
-/// what 64-bit kernels need; it belongs to no process, so that no tool shows it.
-const KERNEL_BYTES_PER_WATCH: u64 = 1400;
-/// Room for what other programs of the same user watch, and for growth.
-const HEADROOM_PERCENT: u64 = 50;
-/// Events that the kernel's queue should hold: a burst of a second at the rate that one watcher takes in.
-const QUEUE_WANTED: u64 = 131_072;
+/// What one watched directory costs in kernel memory: the mark with its connector, and the inode and dentry that it
+/// pins, on an ext4 of Linux 6.x. `/proc/slabinfo` tells the sizes on another one, to root only.
+pub const WATCH_BYTES: u64 = 1400;
+/// Room for directories to come, in percent of what is there.
+const HEADROOM_PERCENT: u64 = 25;
+/// Fewer reports than that overflow in an ordinary burst.
+const QUEUED_EVENTS_MIN: u64 = 16_384;
+/// Other programs of the same user need instances too.
+const INSTANCES_MIN: u64 = 16;
 
-/// What the kernel allows one user; `None` where it does not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelLimits {
-    /// `fs.inotify.max_user_watches`.
-    pub watches: Option<u64>,
-    /// `fs.inotify.max_user_instances`.
-    pub instances: Option<u64>,
-    /// `fs.inotify.max_queued_events`.
-    pub queued_events: Option<u64>,
+/// The kernel's limits on watching, for each user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `fs.inotify.max_user_watches`
+    pub max_user_watches: u64,
+    /// `fs.inotify.max_user_instances`
+    pub max_user_instances: u64,
+    /// `fs.inotify.max_queued_events`
+    pub max_queued_events: u64,
+}
+
+/// How far attributes read on this host can be trusted, and whether its kernel hears of all changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// On this host: every change is reported, attributes are current.
+    Local,
+    /// Shared, with attributes that are current on every host; each host hears of its own changes only.
+    SharedCoherent,
+    /// Shared, with attributes that may be cached for a while; each host hears of its own changes only.
+    SharedCached,
+    /// It depends on what is behind it.
+    Unknown,
 }
 
 /// What the doctor found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnosis {
-    /// The tree.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was examined.
     pub root: PathBuf,
-    /// Its directories, the root included; each takes one watch.
-    pub directories: u64,
-    /// Everything else in it.
-    pub files: u64,
-    /// Directories that could not be read.
-    pub unreadable: u64,
-    /// Whether other hosts may write to it unseen.
-    pub sharing: Sharing,
-    /// What the kernel allows.
-    pub limits: KernelLimits,
+    /// Name of the file system's type, as `mount` calls it; its number in hexadecimal when we do not know it.
+    pub file_system: String,
+    /// What that type means.
+    pub storage: Storage,
+    /// What the count found.
+    pub scan: Progress,
+    /// The limits now.
+    pub limits: Limits,
 }
 
-/// Why there is no diagnosis.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot examine {root}: {error}")]
-pub struct DoctorError {
-    /// The tree as given.
-    pub root: PathBuf,
-    /// What the system said.
-    pub error: io::Error,
+/// Why nothing could be said.
+#[derive(Debug, Error)]
+pub enum ExamineError {
+    /// The directory cannot be scanned.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system does not tell.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// What was to be read.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
 }
 
-/// Counts the directories of a tree and reads the kernel's limits. Follows no links and stays on one file system.
+/// Counts the directories below `root` and compares with what the kernel allows.
 ///
 /// # Errors
-/// [`DoctorError`] when the root cannot be read.
-pub fn examine(root: &Path) -> Result<Diagnosis, DoctorError> {
-    let failed = |error| DoctorError { root: root.to_path_buf(), error };
-    let identity = root_identity(root).map_err(failed)?;
-    std::fs::read_dir(root).map_err(failed)?;
-    let count = count(root);
-    Ok(Diagnosis {
-        root: root.to_path_buf(),
-        directories: count.directories,
-        files: count.files,
-        unreadable: count.unreadable,
-        sharing: sharing(identity.fs_type),
-        limits: kernel_limits(),
-    })
+/// [`ExamineError`] when the directory or the limits cannot be read.
+pub fn examine(root: &Path) -> Result<Report, ExamineError> {
+    let limits = limits(Path::new("/proc/sys/fs/inotify"))?;
+    let scan = count(root)?;
+    let identity = root_identity(root)
+        .map_err(|error| ExamineError::Read { path: root.to_path_buf(), error })?;
+    let (file_system, storage) = storage(identity.fs_type);
+    Ok(Report { root: root.to_path_buf(), file_system, storage, scan, limits })
 }
 
-impl Diagnosis {
-    /// Whether every directory can be watched.
+impl Report {
+    /// Watches that the tree needs, with room to grow.
     #[must_use]
-    pub fn is_enough(&self) -> bool {
-        self.limits.watches.is_none_or(|watches| watches >= self.directories)
-            && self.limits.instances.is_none_or(|instances| instances > 0)
+    pub const fn watches_needed(&self) -> u64 {
+        let now = self.scan.directories;
+        now + now * HEADROOM_PERCENT / 100 + 1
     }
 
-    /// Kernel memory that the watches take, in bytes.
+    /// Kernel memory for these watches, in bytes.
     #[must_use]
-    pub fn kernel_bytes(&self) -> u64 {
-        self.directories * KERNEL_BYTES_PER_WATCH
+    pub const fn kernel_bytes(&self) -> u64 {
+        self.watches_needed() * WATCH_BYTES
     }
 
-    /// The settings to change, each with the value to set.
+    /// The settings that are too low, as lines for `sysctl`.
     #[must_use]
-    pub fn settings(&self) -> Vec<(&'static str, u64)> {
-        let wanted = self.directories + self.directories * HEADROOM_PERCENT / 100;
-        let mut settings = Vec::new();
-        if self.limits.watches.is_some_and(|watches| watches < wanted) {
-            settings.push(("fs.inotify.max_user_watches", wanted.next_multiple_of(1024)));
-        }
-        if self.limits.queued_events.is_some_and(|events| events < QUEUE_WANTED) {
-            settings.push(("fs.inotify.max_queued_events", QUEUE_WANTED));
-        }
-        settings
+    pub fn sysctl(&self) -> Vec<String> {
+        let Limits { max_user_watches, max_user_instances, max_queued_events } = self.limits;
+        let wanted = [
+            ("max_user_watches", max_user_watches, self.watches_needed()),
+            ("max_user_instances", max_user_instances, INSTANCES_MIN),
+            ("max_queued_events", max_queued_events, QUEUED_EVENTS_MIN),
+        ];
+        let low = wanted.into_iter().filter(|(_, now, need)| now < need);
+        low.map(|(name, _, need)| format!("sysctl -w fs.inotify.{name}={need}")).collect()
     }
 
-    fn meaning(&self) -> String {
-        let watches = self.limits.watches.unwrap_or(u64::MAX);
-        if self.directories <= watches {
-            return "every directory can be watched: changes on this host are seen at once"
-                .to_owned();
-        }
-        let left = self.directories - watches;
-        format!(
-            "{left} directories would not be watched: changes there are found by scans only, and reported as not covered"
-        )
+    /// Whether all limits are high enough.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        self.sysctl().is_empty()
     }
 }
 
-impl fmt::Display for Diagnosis {
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown =
-            |limit: Option<u64>| limit.map_or("unknown".to_owned(), |limit| limit.to_string());
-        writeln!(
-            f,
-            "{}: {} directories, {} other entries",
-            self.root.display(),
-            self.directories,
-            self.files
-        )?;
-        if self.unreadable > 0 {
-            writeln!(
-                f,
-                "{} directories could not be read and are not counted further",
-                self.unreadable
-            )?;
-        }
-        writeln!(f, "file system: {}", self.sharing)?;
-        writeln!(f)?;
-        writeln!(f, "watches needed               {:>12}   one a directory", self.directories)?;
-        writeln!(f, "fs.inotify.max_user_watches  {:>12}", shown(self.limits.watches))?;
-        writeln!(
-            f,
-            "fs.inotify.max_user_instances{:>12}   one is needed",
-            shown(self.limits.instances)
-        )?;
-        writeln!(
-            f,
-            "fs.inotify.max_queued_events {:>12}   a longer burst is lost and scanned again",
-            shown(self.limits.queued_events)
-        )?;
-        writeln!(
-            f,
-            "kernel memory for the watches{:>9} MiB   about 1.4 KB each",
-            self.kernel_bytes().div_ceil(1 << 20)
-        )?;
-        writeln!(f)?;
-        writeln!(f, "{}", self.meaning())?;
-        let settings = self.settings();
+        let Limits { max_user_watches, max_user_instances, max_queued_events } = self.limits;
+        writeln!(f, "root                 {}", self.root.display())?;
+        writeln!(f, "file system          {} ({})", self.file_system, self.storage)?;
+        writeln!(f, "directories          {}", self.scan.directories)?;
+        writeln!(f, "entries              {}", self.scan.entries)?;
+        writeln!(f, "not covered          {}", self.scan.uncovered)?;
+        writeln!(f, "counted in           {:.1} s", self.scan.elapsed.as_secs_f64())?;
+        writeln!(f, "max_user_watches     {max_user_watches}")?;
+        writeln!(f, "max_user_instances   {max_user_instances}")?;
+        writeln!(f, "max_queued_events    {max_queued_events}")?;
+        writeln!(f, "watches needed       {}", self.watches_needed())?;
+        let megabytes = self.kernel_bytes().div_ceil(1 << 20);
+        writeln!(f, "kernel memory        {megabytes} MiB (about {WATCH_BYTES} bytes a watch)")?;
+        let settings = self.sysctl();
         if settings.is_empty() {
-            return Ok(());
+            return write!(f, "\nThis host can watch every directory of the tree.");
         }
-        writeln!(f, "\nto set now, as root:")?;
-        settings.iter().try_for_each(|(name, value)| writeln!(f, "  sysctl -w {name}={value}"))?;
-        writeln!(f, "to keep after a restart, in /etc/sysctl.d/60-fustor.conf:")?;
-        settings.iter().try_for_each(|(name, value)| writeln!(f, "  {name} = {value}"))
-    }
-}
-
-fn kernel_limits() -> KernelLimits {
-    let read = |name: &str| {
-        let text = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?;
-        text.trim().parse().ok()
-    };
-    KernelLimits {
-        watches: read("max_user_watches"),
-        instances: read("max_user_instances"),
-        queued_events: read("max_queued_events"),
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    directories: u64,
-    files: u64,
-    unreadable: u64,
-}
-
-/// Directories that wait for a counting thread, and how many threads are reading one.
-struct Waiting {
-    open: Vec<PathBuf>,
-    busy: usize,
-}
-
-fn count(root: &Path) -> Count {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4);
-    let waiting = Mutex::new(Waiting { open: vec![root.to_path_buf()], busy: 0 });
-    let more = Condvar::new();
-    let device = device_of(root);
-    std::thread::scope(|scope| {
-        let counters: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| count_waiting(&waiting, &more, device))).collect();
-        counters.into_iter().filter_map(|counter| counter.join().ok()).fold(
-            Count::default(),
-            |all, one| Count {
-                directories: all.directories + one.directories,
-                files: all.files + one.files,
-                unreadable: all.unreadable + one.unreadable,
-            },
+        writeln!(
+            f,
+            "\nThis host cannot watch all of the tree well. The most recently changed directories are"
+        )?;
+        writeln!(
+            f,
+            "watched, and the others are found by scans only. To change that, run as root:\n"
+        )?;
+        for line in &settings {
+            writeln!(f, "    {line}")?;
+        }
+        write!(
+            f,
+            "\nand put the same settings, without `sysctl -w`, into /etc/sysctl.d/90-fustor.conf."
         )
+    }
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local: every change is reported here",
+            Self::SharedCoherent => {
+                "shared, attributes are current: run an agent on every host that writes"
+            }
+            Self::SharedCached => {
+                "shared, attributes may be cached: run an agent on every host that writes"
+            }
+            Self::Unknown => "unknown: changes made elsewhere may not be reported here",
+        })
+    }
+}
+
+/// A scan without watches whose rows nobody keeps.
+fn count(root: &Path) -> Result<Progress, StartError> {
+    let (sink, outlet) = outbox();
+    let config = SourceConfig { watch: false, ..SourceConfig::new(root) };
+    let source = start(config, sink)?;
+    let ends = |event: &fustor_core::Event| {
+        let end = fustor_core::CyclePhase::End;
+        matches!(event, fustor_core::Event::Cycle { phase, .. } if *phase == end)
+            || matches!(event, fustor_core::Event::RootLost { .. })
+    };
+    while !outlet.is_closed() {
+        let sealed = outlet.recv(Duration::from_secs(1));
+        if sealed.is_some_and(|sealed| sealed.events.iter().any(ends)) {
+            break;
+        }
+    }
+    let progress = source.progress();
+    source.stop();
+    Ok(progress)
+}
+
+fn limits(dir: &Path) -> Result<Limits, ExamineError> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        let text = std::fs::read_to_string(&path);
+        let value = text.and_then(|text| text.trim().parse().map_err(io::Error::other));
+        value.map_err(|error| ExamineError::Read { path, error })
+    };
+    Ok(Limits {
+        max_user_watches: read("max_user_watches")?,
+        max_user_instances: read("max_user_instances")?,
+        max_queued_events: read("max_queued_events")?,
     })
 }
 
-fn count_waiting(waiting: &Mutex<Waiting>, more: &Condvar, device: Option<u64>) -> Count {
-    let mut count = Count::default();
-    let mut state = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        let Some(dir) = state.open.pop() else {
-            if state.busy == 0 {
-                more.notify_all();
-                return count;
-            }
-            state = more.wait(state).unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        state.busy += 1;
-        drop(state);
-        let found = count_one(&dir, device, &mut count);
-        state = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open.extend(found);
-        state.busy -= 1;
-        more.notify_all();
-    }
-}
-
-/// Counts one directory and gives those in it.
-fn count_one(dir: &Path, device: Option<u64>, count: &mut Count) -> Vec<PathBuf> {
-    if device_of(dir) != device {
-        return Vec::new();
-    }
-    count.directories += 1;
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        count.unreadable += 1;
-        return Vec::new();
+/// The numbers are those of `statfs(2)` and the kernel's `magic.h`.
+/// The name of a file system by its `statfs` type, and what that means for watching.
+#[must_use]
+pub fn storage(fs_type: u64) -> (String, Storage) {
+    let (name, storage) = match fs_type {
+        0xef53 => ("ext4", Storage::Local),
+        0x5846_5342 => ("xfs", Storage::Local),
+        0x9123_683e => ("btrfs", Storage::Local),
+        0x0102_1994 => ("tmpfs", Storage::Local),
+        0x2fc1_2fc1 => ("zfs", Storage::Local),
+        0xf2f5_2010 => ("f2fs", Storage::Local),
+        0xca45_1a4e => ("bcachefs", Storage::Local),
+        0x794c_7630 => ("overlay", Storage::Local),
+        0x4d44 => ("vfat", Storage::Local),
+        0x2011_bab0 => ("exfat", Storage::Local),
+        0x00c3_6400 => ("ceph", Storage::SharedCoherent),
+        0x0bd0_0bd0 => ("lustre", Storage::SharedCoherent),
+        0x4750_4653 => ("gpfs", Storage::SharedCoherent),
+        0x0116_1970 => ("gfs2", Storage::SharedCoherent),
+        0x7461_636f => ("ocfs2", Storage::SharedCoherent),
+        0x6969 => ("nfs", Storage::SharedCached),
+        0xff53_4d42 => ("cifs", Storage::SharedCached),
+        0xfe53_4d42 => ("smb3", Storage::SharedCached),
+        0x5346_414f => ("afs", Storage::SharedCached),
+        0x0102_1997 => ("9p", Storage::SharedCached),
+        0x6573_5546 => ("fuse", Storage::Unknown),
+        other => return (format!("{other:#x}"), Storage::Unknown),
     };
-    let mut found = Vec::new();
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.push(entry.path());
-        } else {
-            count.files += 1;
-        }
-    }
-    found
-}
-
-fn device_of(dir: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::symlink_metadata(dir).ok().map(|metadata| metadata.dev())
+    (name.to_owned(), storage)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn diagnosis(directories: u64, watches: u64) -> Diagnosis {
-        let limits = KernelLimits {
-            watches: Some(watches),
-            instances: Some(128),
-            queued_events: Some(16_384),
-        };
-        Diagnosis {
-            root: "/data".into(),
-            directories,
-            files: 1,
-            unreadable: 0,
-            sharing: Sharing::Local,
-            limits,
+    fn report(directories: u64, max_user_watches: u64) -> Report {
+        Report {
+            root: "/srv".into(),
+            file_system: "ext4".into(),
+            storage: Storage::Local,
+            scan: Progress { directories, ..Progress::default() },
+            limits: Limits { max_user_watches, max_user_instances: 128, max_queued_events: 16_384 },
         }
     }
 
     #[test]
-    fn too_few_watches_are_told_with_the_lines_that_help() {
-        let low = diagnosis(10_000, 8192);
-        assert!(!low.is_enough());
-        let text = low.to_string();
-        assert!(text.contains("1808 directories would not be watched"), "{text}");
-        assert!(text.contains("sysctl -w fs.inotify.max_user_watches=15360"), "{text}");
-        assert!(text.contains("sysctl -w fs.inotify.max_queued_events=131072"), "{text}");
+    fn a_limit_that_is_too_low_is_named_with_the_value_it_needs() {
+        let low = report(100_000, 8192);
+        assert!(!low.is_fine());
+        assert_eq!(low.sysctl(), ["sysctl -w fs.inotify.max_user_watches=125001"]);
+        assert!(low.to_string().contains("sysctl -w fs.inotify.max_user_watches=125001"));
+        assert_eq!(low.kernel_bytes(), 125_001 * WATCH_BYTES);
+        let fine = report(100_000, 125_001);
+        assert!(fine.is_fine());
+        assert!(fine.to_string().ends_with("can watch every directory of the tree."));
     }
 
     #[test]
-    fn enough_watches_need_no_setting_of_them() {
-        let fine = diagnosis(10_000, 100_000);
-        assert!(fine.is_enough());
-        assert!(!fine.to_string().contains("max_user_watches="), "{fine}");
-        assert_eq!(fine.kernel_bytes(), 14_000_000);
+    fn it_counts_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+        std::fs::write(dir.path().join("a/file"), b"1").unwrap();
+        let report = examine(dir.path()).unwrap();
+        assert_eq!((report.scan.directories, report.scan.entries), (4, 4));
+        assert!(report.limits.max_user_watches > 0);
+        assert!(matches!(examine(&dir.path().join("none")), Err(ExamineError::Start(_))));
     }
 
     #[test]
-    fn a_real_tree_is_counted_without_following_links() {
-        let root = tempfile::tempdir().unwrap();
-        for dir in ["a", "a/b", "c"] {
-            std::fs::create_dir(root.path().join(dir)).unwrap();
-            std::fs::write(root.path().join(dir).join("f"), "x").unwrap();
-        }
-        std::os::unix::fs::symlink("..", root.path().join("a/up")).unwrap();
-        let found = examine(root.path()).unwrap();
-        assert_eq!((found.directories, found.files, found.unreadable), (4, 4, 0));
-        assert!(examine(&root.path().join("missing")).is_err());
+    fn unreadable_limits_are_an_error_and_not_zero() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("max_user_watches"), "many\n").unwrap();
+        assert!(matches!(limits(dir.path()), Err(ExamineError::Read { .. })));
+    }
+
+    #[test]
+    fn an_unknown_file_system_is_called_by_its_number() {
+        assert_eq!(storage(0xabcd), ("0xabcd".to_owned(), Storage::Unknown));
+        assert_eq!(storage(0x6969).1, Storage::SharedCached);
     }
 }

@@ -17,8 +17,7 @@
 mod clock;
 mod config;
 mod disk;
-mod doctor;
-mod file_system;
+pub mod doctor;
 mod outbox;
 mod scan;
 mod source;
@@ -26,7 +25,5 @@ mod watch;
 
 pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 pub use disk::root_identity;
-pub use doctor::{Diagnosis, DoctorError, KernelLimits, examine};
-pub use file_system::{Sharing, sharing};
 pub use outbox::{Lane, Outlet, Sealed, Sink, outbox};
 pub use source::{Errors, Progress, Source, start};

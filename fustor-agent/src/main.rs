@@ -1,40 +1,49 @@
 //! The `fustor-agent` command.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use fustor_agent::examine;
+use fustor_agent::doctor;
 
-/// Looks after the watching of large directory trees.
+/// Observes directory trees and reports them to Fustor.
 #[derive(Parser)]
-#[command(name = "fustor-agent", version)]
-struct Cli {
+#[command(version)]
+struct Args {
     #[command(subcommand)]
-    command: Command,
+    task: Task,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    /// Tell whether the kernel's limits allow to watch a tree, and what to set if they do not.
+enum Task {
+    /// Tells whether this host can watch a directory tree, and what to change if it cannot.
     ///
-    /// Exit codes: 0 every directory can be watched; 1 the limits are too low; 2 the tree cannot be examined.
+    /// Exit code 0: it can; 1: a limit is too low; 2: it cannot be told.
     Doctor {
-        /// The directory to examine.
+        /// The directory.
         dir: PathBuf,
     },
 }
 
 fn main() -> ExitCode {
-    let Command::Doctor { dir } = Cli::parse().command;
-    match examine(&dir) {
-        Ok(diagnosis) => {
-            print!("{diagnosis}");
-            ExitCode::from(u8::from(!diagnosis.is_enough()))
-        }
+    match Args::parse().task {
+        Task::Doctor { dir } => examine(&dir),
+    }
+}
+
+fn examine(dir: &std::path::Path) -> ExitCode {
+    let (text, code) = match doctor::examine(dir) {
+        Ok(report) if report.is_fine() => (report.to_string(), ExitCode::SUCCESS),
+        Ok(report) => (report.to_string(), ExitCode::from(1)),
         Err(error) => {
-            eprintln!("fustor-agent: {error}");
-            ExitCode::from(2)
+            // Nobody to tell when this fails too.
+            drop(writeln!(std::io::stderr(), "fustor-agent: {error}"));
+            return ExitCode::from(2);
         }
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => code,
+        Err(_) => ExitCode::from(2),
     }
 }

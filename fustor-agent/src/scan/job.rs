@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fustor_core::ViewPath;
+use fustor_core::{BootTime, ViewPath};
 
 /// How much of a subtree a job stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) struct Job {
     /// Its own watch, when it has one: it tells where the directory is now.
     pub(crate) watch: Option<i32>,
     pub(crate) scope: Scope,
+    /// Since when its path did not lead to it, and which path that was.
+    pub(crate) doubt: Option<(BootTime, ViewPath)>,
     /// How often it was tried in vain.
     pub(crate) tries: u8,
     /// Whether it was reported as not covered, so that success is worth a report too.
@@ -46,6 +48,7 @@ impl Job {
             parent_watch: None,
             watch: None,
             scope,
+            doubt: None,
             tries: 0,
             troubled: false,
             run: None,

@@ -149,7 +149,13 @@ impl Reader {
         let (watch, path) = match &scanner.setup.watches {
             None => (None, path.clone()),
             Some(watches) => match watches.attach(job, path, fd.as_fd(), &look, &mut notices) {
-                Attached::At { watch, path } => (watch, path),
+                Attached::At { watch, path: current } => {
+                    if current != *path {
+                        // Moved since: what is read from now on is of the new path, and later than the move.
+                        stamp = clock::now();
+                    }
+                    (watch, current)
+                }
                 Attached::Stale => return Outcome::Moved { watch: None },
             },
         };

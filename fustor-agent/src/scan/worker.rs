@@ -21,9 +21,7 @@ const GROUP_EVENTS: usize = 256;
 const GROUP_AGE_NS: i64 = 20 * MS;
 /// A directory whose path leads elsewhere is looked for this often, a level higher each time.
 const MOVED_TRIES_MAX: u8 = 16;
-/// So often it is looked for where its watch says before its parent is listed.
-const MOVED_TRIES_PLACE: u8 = 4;
-const MOVED_PAUSE_NS: i64 = MS;
+const MOVED_PAUSE_NS: i64 = MS / 2;
 /// First and longest pause before a directory that could not be read completely is tried again.
 const RETRY_FIRST_NS: i64 = 1000 * MS;
 const RETRY_LAST_NS: i64 = 60_000 * MS;
@@ -219,6 +217,7 @@ impl Worker {
             parent: kept.cloned(),
             parent_watch: watch,
             watch: None,
+            doubt: None,
             scope: job.scope,
             tries: 0,
             troubled: false,
@@ -236,31 +235,22 @@ impl Worker {
     /// A directory that is gone, or moved before it was read: only a listing of its parent proves it.
     fn look_above(&self, job: Job) {
         Counters::add(&self.scanner.counters.vanished, 1);
+        let Some(job) = self.await_reports(job, None) else { return };
         let path = current_path(&self.scanner, &job);
         let Some((parent, _)) = path.split() else { return self.scanner.doubt_root() };
-        // Where it is now may be among the kernel's next reports.
-        let is_watched = job.parent_watch.is_some() || job.watch.is_some();
-        if is_watched && job.tries < MOVED_TRIES_PLACE {
-            let due = clock::now().plus(MOVED_PAUSE_NS << job.tries);
-            return self.requeue(Job { tries: job.tries + 1, parent: None, ..job }, due);
-        }
         let watches = self.scanner.setup.watches.as_deref();
         let above = watches.zip(job.watch).and_then(|(watches, watch)| watches.forget(watch));
         let (parent, watch) = above.unwrap_or((parent, job.parent_watch));
         self.scanner.list_soon(Job::new(parent, Scope::One).watched(watch));
     }
 
-    /// The path leads elsewhere now: whatever was read is not at this path. Its watch tells where it is as soon as the
-    /// kernel's report of the move was read; otherwise the parent tells what is there.
+    /// The path leads elsewhere now: whatever was read is not at this path. The parent tells what is.
     fn moved(&self, job: Job, watch: Option<i32>) {
         Counters::add(&self.scanner.counters.moved, 1);
-        let mut job = Job { tries: job.tries + 1, parent: None, opens: false, ..job };
+        let Some(mut job) = self.await_reports(job, watch) else { return };
         if job.tries > MOVED_TRIES_MAX {
-            return self.report(job.path, UncoveredReason::Restless);
-        }
-        if watch.is_some() && !job.tries.is_multiple_of(MOVED_TRIES_PLACE) {
-            let due = clock::now().plus(MOVED_PAUSE_NS << job.tries.min(6));
-            return self.requeue(Job { watch, ..job }, due);
+            self.report(job.path.clone(), UncoveredReason::Restless);
+            return self.again_later(job);
         }
         let path = current_path(&self.scanner, &job);
         let Some((parent, _)) = path.split() else { return self.scanner.doubt_root() };
@@ -268,8 +258,30 @@ impl Worker {
         let above = watches.zip(watch).and_then(|(watches, watch)| watches.forget(watch));
         (job.path, job.watch) = above.unwrap_or((parent, job.parent_watch));
         job.parent_watch = None;
+        job.doubt = None;
         job.scope = Scope::Below;
         self.requeue(job, clock::now());
+    }
+
+    /// Where a directory has moved to may be among reports of the kernel that are yet to be read: tries again until all
+    /// reports up to the first failure have been. Then returns the job: it is not where the table has it.
+    fn await_reports(&self, job: Job, watch: Option<i32>) -> Option<Job> {
+        let mut job = Job { tries: job.tries.saturating_add(1), parent: None, opens: false, ..job };
+        job.watch = job.watch.or(watch);
+        let is_watched = job.parent_watch.is_some() || job.watch.is_some();
+        let Some(watches) = self.scanner.setup.watches.as_deref().filter(|_| is_watched) else {
+            return Some(job);
+        };
+        let (now, path) = (clock::now(), current_path(&self.scanner, &job));
+        let same = job.doubt.take().filter(|(_, before)| *before == path);
+        if same.as_ref().is_some_and(|(since, _)| watches.drained() > *since) {
+            return Some(job);
+        }
+        job.doubt = same.or(Some((now, path)));
+        watches.ring();
+        let due = now.plus(MOVED_PAUSE_NS << job.tries.min(6));
+        self.requeue(job, due);
+        None
     }
 
     /// Reads a directory again, and lets its cycle wait for that.

@@ -52,16 +52,13 @@ impl Watcher {
     }
 
     fn tell_step(&mut self, step: Step, events: &mut Vec<Event>) {
-        // Later than the last one and still before the look that follows, which takes longer than a nanosecond.
-        self.ordered = self.ordered.max(self.drained).plus(1);
-        let stamp = self.ordered;
         let facts = step.object().and_then(|object| self.facts_at(object));
         match (step, facts) {
-            (Step::Known { path, .. }, Some(facts)) => {
+            (Step::Known { stamp, path, .. }, Some(facts)) => {
                 events.push(Event::Upsert { path, stamp, tier: Tier::Atomic, facts });
             }
             (Step::Known { .. }, None) => {}
-            (Step::Rename { old, new, object, .. }, Some(facts)) => {
+            (Step::Rename { stamp, old, new, object, .. }, Some(facts)) => {
                 if let Some(object) = object.filter(|_| facts.kind == Kind::Dir) {
                     self.verify(&object, &facts);
                 }

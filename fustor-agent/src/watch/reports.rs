@@ -6,6 +6,7 @@ use rustix::fs::inotify::{Event as Report, ReadFlags};
 use super::table::ROOT;
 use super::watcher::{Half, Watcher};
 use super::watches::Shared;
+use crate::clock;
 use crate::scan::{Job, Scope};
 
 impl Watcher {
@@ -125,8 +126,10 @@ impl Watcher {
                 Renamed::Fresh
             }
             Some((old, new)) => {
-                self.know_above(shared, to.dir);
-                self.coalescer.rename(at, (half.from, old), (to.clone(), new))
+                let now = self.next_in_order();
+                self.know_above(shared, to.dir, now);
+                let now = self.next_in_order();
+                self.coalescer.rename(now, (half.from, old), (to.clone(), new))
             }
         };
         let watched = child.is_some_and(|id| shared.table.watch(id).is_some());
@@ -135,15 +138,21 @@ impl Watcher {
         }
     }
 
+    /// A stamp for what must be told in order: now, and later than the last one.
+    fn next_in_order(&mut self) -> BootTime {
+        self.ordered = clock::now().max(self.ordered.plus(1));
+        self.ordered
+    }
+
     /// Before something is moved into new directories, the host is told of these.
-    fn know_above(&mut self, shared: &Shared, dir: WatchId) {
+    fn know_above(&mut self, shared: &Shared, dir: WatchId, now: BootTime) {
         let above: Vec<_> =
             std::iter::successors(Some(dir), |id| shared.table.place(*id).map(|(up, _)| up))
                 .collect();
         for id in above.into_iter().rev() {
             if let Some((parent, name)) = shared.table.place(id) {
                 let place = Place::new(parent, name);
-                self.coalescer.know(&place, || shared.table.path(id, b""));
+                self.coalescer.know(now, &place, || shared.table.path(id, b""));
             }
         }
     }

@@ -163,6 +163,7 @@ impl Watcher {
                 Ok(report) => report,
                 Err(Errno::AGAIN) => {
                     self.drained = at;
+                    watches.set_drained(at);
                     return Ok(());
                 }
                 Err(Errno::INTR) => continue,

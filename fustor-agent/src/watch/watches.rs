@@ -3,10 +3,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fustor_core::{Admission, Event, Heat, UncoveredReason, ViewPath, WatchId, WatchSet};
+use fustor_core::{Admission, BootTime, Event, Heat, UncoveredReason, ViewPath, WatchId, WatchSet};
 use rustc_hash::FxHashSet;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -38,6 +38,7 @@ pub(crate) struct Watches {
     root: Arc<Root>,
     /// Of the watcher, for whoever asks.
     pub(super) waiting: AtomicU64,
+    drained: AtomicI64,
     shared: Mutex<Shared>,
 }
 
@@ -73,7 +74,14 @@ impl Watches {
             doomed: Vec::new(),
             refused: FxHashSet::default(),
         };
-        Ok(Self { inotify, bell, root, waiting: AtomicU64::new(0), shared: Mutex::new(shared) })
+        Ok(Self {
+            inotify,
+            bell,
+            root,
+            waiting: AtomicU64::new(0),
+            drained: AtomicI64::new(i64::MIN),
+            shared: Mutex::new(shared),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -174,6 +182,15 @@ impl Watches {
             }
         }
         drop(shared);
+    }
+
+    /// All that the kernel had reported by then is in the table.
+    pub(crate) fn drained(&self) -> BootTime {
+        BootTime(self.drained.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_drained(&self, at: BootTime) {
+        self.drained.store(at.0, Ordering::Release);
     }
 
     /// Changed paths that wait for the host.

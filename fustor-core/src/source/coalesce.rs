@@ -83,6 +83,8 @@ pub struct Mark {
 pub enum Step {
     /// A directory has been created that something was moved into.
     Known {
+        /// When the kernel's report was read.
+        stamp: BootTime,
         /// Its path then.
         path: ViewPath,
         /// Where it is now; `None`: gone.
@@ -90,6 +92,9 @@ pub enum Step {
     },
     /// An entry has another name.
     Rename {
+        /// When the kernel's report was read: what a scan saw under the new name before may be lost with whatever had
+        /// that name, what it sees later may not.
+        stamp: BootTime,
         /// Its path before.
         old: ViewPath,
         /// Its path after.
@@ -216,7 +221,7 @@ impl Coalescer {
         }
     }
 
-    /// An entry was moved. `old` and `new` are its paths before and after.
+    /// An entry was moved. `old` and `new` are its paths before and after. `now` must rise from one rename to the next.
     pub fn rename(
         &mut self,
         now: BootTime,
@@ -238,19 +243,19 @@ impl Coalescer {
             self.mark(to.clone(), Mark { seen: now, ..mark });
         }
         let object = Some(to.clone());
-        self.step(Step::Rename { old, new, from, to, object });
+        self.step(Step::Rename { stamp: now, old, new, from, to, object });
         Renamed::Moved
     }
 
     /// Something is about to be moved below this place: if the host does not know it, it is told first.
-    pub fn know(&mut self, place: &Place, path: impl FnOnce() -> Option<ViewPath>) {
+    pub fn know(&mut self, now: BootTime, place: &Place, path: impl FnOnce() -> Option<ViewPath>) {
         let is_fresh = |mark: &Mark| mark.fresh && mark.change != Change::Gone;
         if !self.mark_of(place).as_ref().is_some_and(is_fresh) {
             return;
         }
         if let Some(path) = path() {
             let _: Option<Mark> = self.unmark(place);
-            self.step(Step::Known { path, object: Some(place.clone()) });
+            self.step(Step::Known { stamp: now, path, object: Some(place.clone()) });
         }
     }
 

@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fustor_agent::{
-    Outlet, Sealed, Sharing, Source, SourceConfig, StartError, outbox, root_identity, sharing,
-};
+use fustor_agent::doctor::{Storage, storage};
+use fustor_agent::{Outlet, Sealed, Source, SourceConfig, StartError, outbox, root_identity};
 use fustor_core::{AgentId, Batch, Command, Epoch, Origin, RootIdentity, Seq, StorageId};
 use thiserror::Error;
 
@@ -23,6 +22,14 @@ const EPOCH: Epoch = Epoch(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// How old an attribute of a network file system may be: the usual maximum of its attribute cache.
 const NETWORK_CACHE_NS: i64 = 60 * fustor_core::SECOND;
+/// How old an attribute of a storage may be when it is read here.
+const fn cache_window_ns(storage: Storage) -> i64 {
+    match storage {
+        Storage::Local | Storage::SharedCoherent => 0,
+        Storage::SharedCached | Storage::Unknown => NETWORK_CACHE_NS,
+    }
+}
+
 /// What to feed a view from.
 #[derive(Clone, Debug)]
 pub struct FeedConfig {
@@ -72,14 +79,14 @@ impl Feed {
     pub fn start(host: &ViewHost, config: &FeedConfig) -> Result<Self, FeedError> {
         let root = root_identity(&config.root)
             .map_err(|error| FeedError::Root { root: config.root.display().to_string(), error })?;
-        let shared = sharing(root.fs_type) == Sharing::Shared;
+        let (_, storage) = storage(root.fs_type);
+        let shared = storage != Storage::Local;
         host.feed(Lane::Control, attach(root, config.watch && !shared))?;
         let (sink, outlet) = outbox();
         let source_config = SourceConfig { watch: config.watch, ..SourceConfig::new(&config.root) };
         let source = Arc::new(fustor_agent::start(source_config, sink)?);
         let stop = Arc::new(AtomicBool::new(false));
-        let pump =
-            Pump { host: host.clone(), cache_window_ns: if shared { NETWORK_CACHE_NS } else { 0 } };
+        let pump = Pump { host: host.clone(), cache_window_ns: cache_window_ns(storage) };
         let threads = vec![
             spawn("feed", {
                 let stop = Arc::clone(&stop);
