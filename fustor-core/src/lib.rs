@@ -20,7 +20,7 @@ mod tree;
 mod view;
 pub mod wire;
 
-pub use block::{Block, BlockBuilder, BlockError, CHUNK_ROWS};
+pub use block::{Block, BlockBuilder, BlockError, BlockReader, CHUNK_ROWS};
 pub use clock::{Skew, StorageClock};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{

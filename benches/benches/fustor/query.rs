@@ -9,7 +9,7 @@ use fustor_core::query::{
     FindArgs, Finder, Limit, ListArgs, Progress, SettledArgs, TreeArgs, find, list, settled,
     subtree_stats, tree,
 };
-use fustor_core::wire::json::{ToJson, entry_line};
+use fustor_core::wire::json::{EntryWriter, ToJson};
 use fustor_core::{Now, Snapshot, StorageTime, ViewPath};
 
 /// Rows between two looks at the request's deadline.
@@ -50,10 +50,10 @@ fn scans(c: &mut Criterion<CpuTime>, plan: &Plan, snapshot: &Snapshot) {
 /// Runs a search to its end; gives the number of bytes of its answer as lines.
 fn drain(snapshot: &Snapshot, args: &FindArgs) -> usize {
     let mut finder = Finder::new(snapshot, args).expect("the question is well formed");
-    let (mut out, mut bytes) = (Vec::new(), 0);
+    let (mut writer, mut out, mut bytes) = (EntryWriter::default(), Vec::new(), 0);
     loop {
         let progress = finder.step(SLICE, &mut |path, row| {
-            entry_line(&mut out, path, row);
+            writer.line(&mut out, path, row);
             ControlFlow::Continue(())
         });
         bytes += out.len();

@@ -3,6 +3,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
+use super::layout::Layout;
 use super::*;
 use crate::entry::Owner;
 use crate::path::is_name;
@@ -156,6 +157,23 @@ fn exercise(block: &Block) {
         assert!(block.rows_from(first).eq(tail.iter().map(Owned::row)));
     }
     assert!(is_name(block.own_name()) || block.own_name().is_empty());
+    exercise_reader(&block.reader(), &rows);
+}
+
+fn exercise_reader(reader: &BlockReader<'_>, rows: &[Owned]) {
+    let (sizes, times) = (reader.size_bounds(), reader.mtime_bounds());
+    let mut rank = 0;
+    for (i, row) in rows.iter().enumerate() {
+        let facts = row.facts;
+        assert_eq!((reader.size(i), reader.mtime(i)), (facts.size, facts.mtime));
+        assert!((sizes.0..=sizes.1).contains(&facts.size), "{sizes:?}");
+        assert!((times.0..=times.1).contains(&facts.mtime), "{times:?}");
+        assert_eq!((reader.name(i), reader.rank(i)), (&row.name[..], rank));
+        rank += usize::from(facts.kind.is_dir());
+        let ahead = rows[i..].iter().position(|row| row.facts.kind.is_dir());
+        assert_eq!(reader.next_dir(i), ahead.map_or(rows.len(), |ahead| i + ahead));
+    }
+    assert_eq!(reader.next_dir(rows.len()), rows.len());
 }
 
 #[derive(Clone, Debug)]

@@ -123,6 +123,11 @@ impl Kinds {
     pub const fn has(self, kind: Kind) -> bool {
         self.0 & Self::bit(kind) != 0
     }
+
+    /// Whether any kind but the directory is among them.
+    pub(crate) const fn has_files(self) -> bool {
+        self.0 & Self::FILES.0 != 0
+    }
 }
 
 impl Default for Kinds {

@@ -4,19 +4,20 @@ use std::ops::ControlFlow;
 
 use thiserror::Error;
 
-use crate::block::Block;
-use crate::entry::{Marks, Row};
+use crate::block::BlockReader;
+use crate::entry::{Kind, Marks, Row};
 use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::args::{FindArgs, Kinds};
 use crate::query::cursor::{Cursor, CursorError};
 use crate::query::entry::Entry;
 use crate::query::name_test::{NameTest, PatternError};
+use crate::query::run::Run;
 use crate::query::trust::trust;
-use crate::query::walk::{RowCursor, next_dir};
+use crate::query::walk::RowCursor;
 use crate::snapshot::{Snapshot, Trust};
 use crate::time::{Now, StorageTime};
-use crate::tree::{Entries, Totals};
+use crate::tree::{Entries, Tree};
 
 /// Rows that are looked at between two questions whether to go on.
 pub(crate) const SLICE_ROWS: usize = 16_384;
@@ -96,35 +97,63 @@ impl Filter {
 
     /// The first row at or after `from` that passes, or the number of rows. `dir` is the directory's path without a
     /// trailing slash.
-    fn next(&self, block: &Block, dir: &[u8], from: usize) -> usize {
+    pub(super) fn next(&self, block: &BlockReader<'_>, dir: &[u8], from: usize) -> usize {
+        let rows = block.len();
+        if from >= rows || !self.may_pass_in(block) {
+            return rows;
+        }
         let mut at = from;
         loop {
             at = self.name.next(block, dir, at);
-            if at >= block.len() || self.passes(block, at) {
+            if at >= rows || self.passes(block, at) {
                 return at;
             }
             at += 1;
         }
     }
 
-    /// Whether row `i`, whose name has passed, passes altogether.
-    fn passes(&self, block: &Block, i: usize) -> bool {
-        (self.kinds == Kinds::ALL || self.kinds.has(block.kind(i)))
-            && self.sizes.is_none_or(|(min, max)| (min..=max).contains(&block.size(i)))
-            && (self.marks == Marks::NONE || block.marks(i).has(self.marks))
-            && self.times.is_none_or(|(newer, older)| {
-                let mtime = block.facts(i).mtime;
-                newer <= mtime && (mtime < older || older == StorageTime::MAX)
-            })
+    /// Whether any row of a block can pass, as far as its header tells.
+    fn may_pass_in(&self, block: &BlockReader<'_>) -> bool {
+        let dirs = block.dir_count();
+        let kinds = (dirs > 0 && self.kinds.has(Kind::Dir))
+            || (dirs < block.len() && self.kinds.has_files());
+        let sizes = self.sizes.is_none_or(|(min, max)| {
+            let (least, most) = block.size_bounds();
+            min <= most && least <= max
+        });
+        let times = self.times.is_none_or(|(newer, older)| {
+            let (least, most) = block.mtime_bounds();
+            newer <= most && before(least, older)
+        });
+        kinds && sizes && times
     }
 
-    /// Whether anything below a directory with these totals can pass.
-    fn may_pass_below(&self, totals: &Totals) -> bool {
-        let files_only = !self.kinds.has(crate::entry::Kind::Dir);
-        let too_old = self.times.is_some_and(|(newer, _)| totals.newest_mtime < newer);
-        let blind = !self.marks.has(Marks::BLIND) || totals.blind > 0;
-        blind && !(files_only && (too_old || totals.files == 0))
+    /// Whether row `i`, whose name has passed, passes altogether.
+    fn passes(&self, block: &BlockReader<'_>, i: usize) -> bool {
+        self.sizes.is_none_or(|(min, max)| (min..=max).contains(&block.size(i)))
+            && self.times.is_none_or(|(newer, older)| {
+                let mtime = block.mtime(i);
+                newer <= mtime && before(mtime, older)
+            })
+            && (self.kinds == Kinds::ALL || self.kinds.has(block.kind(i)))
+            && (self.marks == Marks::NONE || block.marks(i).has(self.marks))
     }
+
+    /// Whether anything below a directory can pass, as far as its totals tell.
+    fn may_pass_below(&self, tree: &Tree, dir: DirId) -> bool {
+        let (files_only, blind) = (!self.kinds.has(Kind::Dir), self.marks.has(Marks::BLIND));
+        if !files_only && !blind {
+            return true;
+        }
+        let totals = &tree.meta(dir).totals;
+        let too_old = self.times.is_some_and(|(newer, _)| totals.newest_mtime < newer);
+        (!blind || totals.blind > 0) && !(files_only && (too_old || totals.files == 0))
+    }
+}
+
+/// Whether a time lies before the end of a range; the greatest time stands for no end.
+fn before(mtime: StorageTime, end: StorageTime) -> bool {
+    mtime < end || end == StorageTime::MAX
 }
 
 fn name_test(args: &FindArgs) -> Result<NameTest, FindError> {
@@ -154,8 +183,18 @@ pub struct Finder {
 struct Frame {
     rows: RowCursor,
     path_len: usize,
-    /// The next row of the current block whose name passes, once it was looked for.
+    /// The next row of the current block that passes, once it was looked for.
     hit: Option<usize>,
+    /// How many directories stand before the next row in the current block, once they were counted.
+    rank: Option<usize>,
+}
+
+impl Frame {
+    /// Stands where a run through the current block has come to.
+    fn stand(&mut self, run: &Run<'_>) {
+        (self.hit, self.rank) = if run.is_over() { (None, None) } else { run.found() };
+        self.rows.go_to(run.at());
+    }
 }
 
 impl Finder {
@@ -210,9 +249,11 @@ impl Finder {
     /// Gives how many rows that look took.
     fn enter(&mut self, dir: DirId) -> usize {
         let entries = self.snapshot.tree().entries(dir);
-        let mut frame = Frame { rows: RowCursor::default(), path_len: self.path.len(), hit: None };
+        let (rows, path_len) = (RowCursor::default(), self.path.len());
+        let mut frame = Frame { rows, path_len, hit: None, rank: None };
         if let Entries::One(block) = entries {
-            let hit = self.filter.next(block, &self.path, 0);
+            let block = block.reader();
+            let hit = self.filter.next(&block, &self.path, 0);
             if hit == block.len() && block.dir_count() == 0 {
                 return hit;
             }
@@ -234,7 +275,7 @@ impl Finder {
             if left == 0 {
                 return Progress::More;
             }
-            let (used, flow) = self.advance(visit);
+            let (used, flow) = self.advance(left, visit);
             left = left.saturating_sub(used);
             if flow.is_break() {
                 return if self.cursor().is_some() { Progress::More } else { Progress::Done };
@@ -243,47 +284,43 @@ impl Finder {
         Progress::Done
     }
 
-    /// Moves past the next row that passes or is a directory to descend into, or out of the directory. Gives how many
-    /// rows that took.
+    /// Moves on in the block of the deepest directory: into a directory below it, to its end, until `visit` breaks, or
+    /// for about `left` rows; or out of the directory. Gives how many rows that took.
     fn advance(
         &mut self,
+        left: usize,
         visit: &mut dyn FnMut(&[u8], &Row<'_>) -> ControlFlow<()>,
     ) -> (usize, ControlFlow<()>) {
-        let deep = self.frames.len() >= self.filter.depth;
-        let Some(frame) = self.frames.last_mut() else { return (0, ControlFlow::Continue(())) };
-        self.path.truncate(frame.path_len);
+        let (depth, mut flow) = (self.frames.len(), ControlFlow::Continue(()));
+        let Some(frame) = self.frames.last() else { return (0, flow) };
+        let path_len = frame.path_len;
         let Some((block, from)) = frame.rows.peek() else {
             drop(self.frames.pop());
-            return (1, ControlFlow::Continue(()));
+            return (1, flow);
         };
-        let hit = match frame.hit {
-            Some(hit) if hit >= from => hit,
-            Some(_) | None => self.filter.next(block, &self.path, from),
-        };
-        let dir = if deep { block.len() } else { next_dir(block, from) };
-        let at = hit.min(dir);
-        if at == block.len() {
-            let used = at - from + 1;
-            frame.hit = None;
-            frame.rows.go_to(at);
-            return (used, ControlFlow::Continue(()));
-        }
         let block = block.clone();
-        frame.hit = (at + 1 < block.len() && hit > at).then_some(hit);
-        frame.rows.go_to(at + 1);
-        self.path.push(b'/');
-        self.path.extend_from_slice(block.name(at));
-        let mut flow = ControlFlow::Continue(());
-        if hit == at {
-            flow = visit(&self.path, &block.row(at));
+        let deepest = depth >= self.filter.depth;
+        let mut run = Run::new(block.reader(), from, deepest, frame.hit, frame.rank);
+        let mut used = 0;
+        while used < left && flow.is_continue() && self.frames.len() == depth {
+            self.path.truncate(path_len);
+            let before = run.at();
+            let stop = run.advance(&self.filter, &self.path);
+            used += run.at() - before;
+            let Some(stop) = stop else { break };
+            self.path.push(b'/');
+            self.path.extend_from_slice(run.name(&stop));
+            if stop.passes {
+                flow = visit(&self.path, &run.row(&stop));
+            }
+            if let Some(dir) = stop.dir
+                && self.filter.may_pass_below(self.snapshot.tree(), dir)
+            {
+                used += self.enter(dir);
+            }
         }
-        let mut used = at - from + 1;
-        if dir == at
-            && self.filter.may_pass_below(&self.snapshot.tree().meta(block.child(at)).totals)
-        {
-            used += self.enter(block.child(at));
-        }
-        (used, flow)
+        self.frames[depth - 1].stand(&run);
+        (used.max(1), flow)
     }
 
     /// Where to go on; `None` when everything was looked at.

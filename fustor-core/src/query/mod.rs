@@ -10,6 +10,7 @@ mod glob;
 mod list;
 mod metadata;
 mod name_test;
+mod run;
 mod search;
 mod settled;
 mod stats;

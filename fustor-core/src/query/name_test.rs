@@ -4,7 +4,7 @@ use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 use thiserror::Error;
 
-use crate::block::Block;
+use crate::block::BlockReader;
 use crate::query::args::PATTERN_MAX;
 use crate::query::glob::Glob;
 
@@ -87,7 +87,7 @@ impl NameTest {
 
     /// The first matching row at or after row `from` of a block of the directory `dir` (its path without a trailing
     /// slash), or the number of rows.
-    pub(crate) fn next(&self, block: &Block, dir: &[u8], from: usize) -> usize {
+    pub(crate) fn next(&self, block: &BlockReader<'_>, dir: &[u8], from: usize) -> usize {
         let rows = block.len();
         if from >= rows {
             return rows;
@@ -108,7 +108,7 @@ impl NameTest {
 }
 
 impl SearchTest {
-    fn next(&self, block: &Block, dir: &[u8], from: usize) -> usize {
+    fn next(&self, block: &BlockReader<'_>, dir: &[u8], from: usize) -> usize {
         let by_name = self.next_by_name(block, from);
         match &self.glob {
             None => by_name.min(self.exact_row(block, dir, from)),
@@ -116,8 +116,8 @@ impl SearchTest {
         }
     }
 
-    fn next_by_name(&self, block: &Block, from: usize) -> usize {
-        let names = &block.names()[start(block, from)..];
+    fn next_by_name(&self, block: &BlockReader<'_>, from: usize) -> usize {
+        let names = &block.names()[block.name_start(from)..];
         if names.is_ascii() {
             return self.ascii.as_ref().map_or(block.len(), |regex| matching(block, regex, from));
         }
@@ -126,7 +126,7 @@ impl SearchTest {
         })
     }
 
-    fn exact_row(&self, block: &Block, dir: &[u8], from: usize) -> usize {
+    fn exact_row(&self, block: &BlockReader<'_>, dir: &[u8], from: usize) -> usize {
         let name = self.exact.strip_prefix(dir).and_then(|rest| rest.strip_prefix(b"/"));
         let found =
             name.filter(|name| !name.contains(&b'/')).and_then(|name| block.find(name).ok());
@@ -138,7 +138,7 @@ impl SearchTest {
 fn next_by_path(
     glob: &Glob,
     literal: &memmem::Finder<'_>,
-    block: &Block,
+    block: &BlockReader<'_>,
     dir: &[u8],
     from: usize,
 ) -> usize {
@@ -185,18 +185,13 @@ fn is_context_free(pattern: &str) -> bool {
     !anchored && !looking
 }
 
-/// Where the name of row `i` begins in the block's names.
-fn start(block: &Block, i: usize) -> usize {
-    if i == 0 { 0 } else { block.name_end(i - 1) }
-}
-
-fn each(block: &Block, from: usize, test: &dyn Fn(&[u8]) -> bool) -> usize {
+fn each(block: &BlockReader<'_>, from: usize, test: &dyn Fn(&[u8]) -> bool) -> usize {
     (from..block.len()).find(|i| test(block.name(*i))).unwrap_or(block.len())
 }
 
 /// The first row whose name holds the needle and passes the test.
 fn holding(
-    block: &Block,
+    block: &BlockReader<'_>,
     finder: &memmem::Finder<'_>,
     from: usize,
     test: &dyn Fn(&[u8]) -> bool,
@@ -206,7 +201,7 @@ fn holding(
         return each(block, from, test);
     }
     let names = block.names();
-    let mut at = start(block, from);
+    let mut at = block.name_start(from);
     while let Some(found) = finder.find(&names[at..]).map(|found| at + found) {
         let row = block.row_at(found);
         let end = block.name_end(row);
@@ -220,9 +215,9 @@ fn holding(
 }
 
 /// The first row whose name matches an expression that is context-free.
-fn matching(block: &Block, regex: &Regex, from: usize) -> usize {
+fn matching(block: &BlockReader<'_>, regex: &Regex, from: usize) -> usize {
     let names = block.names();
-    let mut at = start(block, from);
+    let mut at = block.name_start(from);
     if regex.is_match(b"") {
         return from;
     }

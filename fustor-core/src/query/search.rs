@@ -12,7 +12,7 @@ use crate::query::entry::LimitExceeded;
 use crate::query::find::{Filter, Finder, Progress, SLICE_ROWS};
 use crate::query::name_test::{NameTest, PatternError};
 use crate::snapshot::Snapshot;
-use crate::text::{CHUNK_BYTES, Detail, node_at};
+use crate::text::{CHUNK_BYTES, Detail, EntryWriter};
 use crate::time::Now;
 
 /// What to search for.
@@ -42,6 +42,7 @@ pub enum SearchError {
 #[derive(Clone)]
 pub struct SearchStream {
     finder: Finder,
+    writer: EntryWriter,
     stage: Stage,
 }
 
@@ -88,7 +89,7 @@ pub fn search_while(
     if let Some(limit) = args.limit {
         count(finder.clone(), limit, go_on)?;
     }
-    Ok(SearchStream { finder, stage: Stage::Begin })
+    Ok(SearchStream { finder, writer: EntryWriter::default(), stage: Stage::Begin })
 }
 
 fn count(
@@ -134,7 +135,7 @@ impl SearchStream {
                     out.push(b',');
                 }
                 first = false;
-                node_at(&mut out, path, row, Detail::Node);
+                self.writer.node(&mut out, path, row, Detail::Node);
                 out.push(b'}');
                 if out.len() < CHUNK_BYTES {
                     ControlFlow::Continue(())

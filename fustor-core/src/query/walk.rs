@@ -62,15 +62,6 @@ impl RowCursor {
     }
 }
 
-/// The index of the first directory at or after row `from`, or the number of rows.
-pub(crate) fn next_dir(block: &Block, from: usize) -> usize {
-    let rows = block.len();
-    if block.dir_count() == 0 {
-        return rows;
-    }
-    (from..rows).find(|i| block.kind(*i).is_dir()).unwrap_or(rows)
-}
-
 /// Visits the directories of a subtree, `dir` first, until `visit` says to stop or not to descend.
 pub(crate) fn directories(tree: &Tree, dir: DirId, visit: &mut dyn FnMut(DirId, usize) -> Descent) {
     let mut waiting = vec![(dir, 0)];

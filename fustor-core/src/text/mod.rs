@@ -8,7 +8,7 @@ mod string;
 
 pub use base64::{base64, base64_url, unbase64};
 pub(crate) use node::{Detail, Place, node, node_at};
-pub use node::{entry_line, kind_word};
+pub use node::{EntryWriter, kind_word};
 pub use number::{int, seconds, uint};
 pub(crate) use string::escape;
 pub use string::{bytes_text, string};

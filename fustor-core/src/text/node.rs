@@ -125,16 +125,35 @@ fn identity(out: &mut Vec<u8>, row: &Row<'_>) {
 
 /// Appends an entry known by its whole path, without the closing brace.
 pub(crate) fn node_at(out: &mut Vec<u8>, path: &[u8], row: &Row<'_>, detail: Detail) {
-    let raw = &path[..path.len() - row.name.len().min(path.len())];
-    let mut escaped = Vec::with_capacity(raw.len() + 16);
-    let exact = escape(&mut escaped, raw);
-    node(out, Place { escaped: &escaped, raw, exact }, row, detail);
+    EntryWriter::default().node(out, path, row, detail);
 }
 
-/// Appends one line of newline-delimited JSON for an entry.
-pub fn entry_line(out: &mut Vec<u8>, path: &[u8], row: &Row<'_>) {
-    node_at(out, path, row, Detail::Entry);
-    out.extend_from_slice(b"}\n");
+/// Writes entries one after the other; keeps the text of the last directory, since the next entry is mostly from there.
+#[derive(Clone, Debug, Default)]
+pub struct EntryWriter {
+    raw: Vec<u8>,
+    escaped: Vec<u8>,
+    inexact: bool,
+}
+
+impl EntryWriter {
+    /// Appends one line of newline-delimited JSON for the entry at `path`.
+    pub fn line(&mut self, out: &mut Vec<u8>, path: &[u8], row: &Row<'_>) {
+        self.node(out, path, row, Detail::Entry);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Appends an entry known by its whole path, without the closing brace.
+    pub(crate) fn node(&mut self, out: &mut Vec<u8>, path: &[u8], row: &Row<'_>, detail: Detail) {
+        let raw = &path[..path.len() - row.name.len().min(path.len())];
+        if self.raw != raw {
+            self.raw.clear();
+            self.raw.extend_from_slice(raw);
+            self.escaped.clear();
+            self.inexact = !escape(&mut self.escaped, raw);
+        }
+        node(out, Place { escaped: &self.escaped, raw, exact: !self.inexact }, row, detail);
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +197,19 @@ mod tests {
         let text = written(b"/\xff/x", &row(b"x", Kind::Symlink, Marks::NONE), Detail::Path);
         let expected = "{\"name\":\"x\",\"content_type\":\"file\",\"path\":\"/\u{fffd}/x\",\"path_b64\":\"L/8veA==\"}";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_writer_follows_the_directories() {
+        let row = row(b"x", Kind::File, Marks::NONE);
+        let paths: [&[u8]; 6] = [b"/x", b"/\xff/x", b"/\xff/x", b"/a\"/x", b"/a/x", b"/x"];
+        let mut writer = EntryWriter::default();
+        for path in paths {
+            let mut out = Vec::new();
+            writer.line(&mut out, path, &row);
+            let expected = written(path, &row, Detail::Entry) + "\n";
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -3,6 +3,6 @@
 mod answers;
 
 pub use crate::text::{
-    base64, base64_url, bytes_text, entry_line, int, kind_word, seconds, string, uint, unbase64,
+    EntryWriter, base64, base64_url, bytes_text, int, kind_word, seconds, string, uint, unbase64,
 };
 pub use answers::{ToJson, detail, find_tail_line, limit_detail, trust};

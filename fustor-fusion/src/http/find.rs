@@ -8,7 +8,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::Response;
 use fustor_core::query::{FindArgs, Finder, Kinds, Progress, Sort, find_while, parse_seconds};
-use fustor_core::wire::json::{entry_line, find_tail_line};
+use fustor_core::wire::json::{EntryWriter, find_tail_line};
 use fustor_core::{Snapshot, StorageTime, Trust};
 
 use super::answer::{Asked, aside, ok};
@@ -138,11 +138,11 @@ struct Lines {
 impl Lines {
     fn write(mut self, chunks: &Chunks) -> Result<(), Abandoned> {
         let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
-        let mut left = self.limit;
+        let (mut left, mut writer) = (self.limit, EntryWriter::default());
         loop {
             let progress = self.finder.step(STEP, &mut |path, row| {
                 left = left.map(|n| n - 1);
-                entry_line(&mut out, path, row);
+                writer.line(&mut out, path, row);
                 if out.len() >= CHUNK || left == Some(0) {
                     return ControlFlow::Break(());
                 }

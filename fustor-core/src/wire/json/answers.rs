@@ -10,7 +10,9 @@ use crate::query::{
     Metadata, Op, Settled, Stats, SubtreeStats, SuspectList, TopBy, TopPage, state_word,
 };
 use crate::snapshot::{Trust, TrustState};
-use crate::text::{Detail, base64, bytes_text, int, kind_word, node_at, seconds, string, uint};
+use crate::text::{
+    Detail, EntryWriter, base64, bytes_text, int, kind_word, node_at, seconds, string, uint,
+};
 use crate::time::Stamp;
 use crate::tree::Totals;
 
@@ -134,11 +136,6 @@ fn array<T>(
     out.push(b']');
 }
 
-fn whole_entry(out: &mut Vec<u8>, entry: &Entry, detail: Detail) {
-    node_at(out, &entry.path, &entry.row(), detail);
-    out.push(b'}');
-}
-
 /// Appends a trust: the state, what there is to say of it, and the reasons.
 pub fn trust(out: &mut Vec<u8>, trust: &Trust) {
     let mut object = Object::open(out);
@@ -226,8 +223,10 @@ fn page(
     let mut object = Object::open(out);
     object.provenance(revision, trust);
     object.path(path);
+    let mut writer = EntryWriter::default();
     array(object.key("entries"), entries.iter(), |out, entry| {
-        whole_entry(out, entry, Detail::Entry);
+        writer.node(out, &entry.path, &entry.row(), Detail::Entry);
+        out.push(b'}');
     });
     object.cursor("next", next);
     object.close();
@@ -372,7 +371,8 @@ impl ToJson for BlindSpots {
         let mut object = Object::open(out);
         object.uint("additions_count", self.additions_count);
         array(object.key("additions"), self.additions.iter(), |out, entry| {
-            whole_entry(out, entry, Detail::Node);
+            node_at(out, &entry.path, &entry.row(), Detail::Node);
+            out.push(b'}');
         });
         object.uint("deletion_count", self.deletion_count);
         array(object.key("deletions"), self.deletions.iter(), |out, path| {
