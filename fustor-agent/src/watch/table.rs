@@ -10,6 +10,8 @@ use super::index::Index;
 const NONE: u32 = u32::MAX;
 /// What is known but not watched: the parent of something that is.
 const UNWATCHED: i32 = -1;
+/// The parent of what was removed and whose number is not used again yet: others may still hold it.
+const REMOVED: u32 = u32::MAX - 1;
 /// The root.
 pub(super) const ROOT: WatchId = WatchId(0);
 
@@ -100,14 +102,21 @@ impl Table {
         self.node_mut(id).heat = heat;
     }
 
-    /// The parent and the name; `None` for the root.
-    pub(super) fn place(&self, id: WatchId) -> Option<(WatchId, &[u8])> {
-        let node = self.node(id);
-        (node.parent != NONE).then_some((WatchId(node.parent), &*node.name))
+    pub(super) fn is_removed(&self, id: WatchId) -> bool {
+        self.node(id).parent == REMOVED
     }
 
-    /// The path of a directory, or of an entry in it. `None`: longer than a view allows.
+    /// The parent and the name; `None` for the root and for what was removed.
+    pub(super) fn place(&self, id: WatchId) -> Option<(WatchId, &[u8])> {
+        let node = self.node(id);
+        (node.parent < REMOVED).then_some((WatchId(node.parent), &*node.name))
+    }
+
+    /// The path of a directory, or of an entry in it. `None`: removed, or longer than a view allows.
     pub(super) fn path(&self, id: WatchId, entry: &[u8]) -> Option<ViewPath> {
+        if self.is_removed(id) {
+            return None;
+        }
         let mut names = vec![entry];
         let mut at = id;
         while let Some((parent, name)) = self.place(at) {
@@ -154,7 +163,7 @@ impl Table {
             None => {
                 self.nodes.push(node);
                 // A kernel has far fewer watches than that, and what is not watched is added for one that is.
-                u32::try_from(self.nodes.len() - 1).unwrap_or(NONE - 1)
+                u32::try_from(self.nodes.len() - 1).unwrap_or(REMOVED - 1)
             }
         };
         self.hang(n, parent);
@@ -200,7 +209,7 @@ impl Table {
 
     /// Removes a directory with all below it; adds the watches that it had to `dropped`.
     pub(super) fn remove(&mut self, id: WatchId, dropped: &mut Vec<Dropped>) {
-        if id == ROOT {
+        if id == ROOT || self.is_removed(id) {
             return;
         }
         let mut left = vec![id.0];
@@ -214,6 +223,7 @@ impl Table {
             dropped.extend(self.clear_watch(WatchId(n)));
             self.unhang(n);
             self.nodes[n as usize].name = Box::default();
+            self.nodes[n as usize].parent = REMOVED;
             self.removed.push(WatchId(n));
         }
     }
@@ -332,6 +342,8 @@ mod tests {
         watches.sort_unstable();
         assert_eq!(watches, (0..100).collect::<Vec<_>>());
         assert_eq!((table.by_watch(5), table.find(&ViewPath::parse(b"/a").unwrap())), (None, None));
+        table.remove(a, &mut dropped);
+        assert_eq!((table.path(a, b"f"), table.place(a), dropped.len()), (None, None, 100));
         assert_eq!(table.take_removed().len(), 111);
         assert!(table.take_removed().is_empty());
         table.find_or_add(&ViewPath::parse(b"/b/c/d").unwrap());
