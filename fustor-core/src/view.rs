@@ -95,7 +95,8 @@ impl View {
     }
 
     fn apply_batch(&mut self, now: Now, mut batch: Batch, applied: &mut Applied) {
-        let events = std::mem::take(&mut batch.events);
+        let mut events = std::mem::take(&mut batch.events);
+        group_by_path(&mut events);
         let refused = self.storages.get(&batch.storage).is_some_and(|storage| storage.root_changed);
         let mut hearing = Hearing::new(now, &batch, applied);
         for event in events {
@@ -236,6 +237,19 @@ impl View {
     pub fn check(&self) -> Result<(), CheckError> {
         self.arbiter.writer.tree().check()?;
         self.arbiter.check_tables()
+    }
+}
+
+/// Brings neighbouring upserts into the order of their paths, so that those of one directory share the way to it. The
+/// tree does not depend on the order of evidence; deletions, renames, listings and gaps keep their places.
+fn group_by_path(events: &mut [Event]) {
+    let both =
+        |a: &Event, b: &Event| matches!((a, b), (Event::Upsert { .. }, Event::Upsert { .. }));
+    for run in events.chunk_by_mut(both) {
+        run.sort_by(|a, b| match (a, b) {
+            (Event::Upsert { path: a, .. }, Event::Upsert { path: b, .. }) => a.cmp(b),
+            (_, _) => std::cmp::Ordering::Equal,
+        });
     }
 }
 
