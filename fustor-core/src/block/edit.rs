@@ -102,8 +102,9 @@ fn entry<T: PartialEq + Copy>(
             return Some(Entry::At(mine as usize, wanted));
         }
     }
-    // Beyond so many entries most are unused: encoding anew drops them.
-    let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= view.column(field).width;
+    // Beyond so many entries most are unused: encoding anew drops them. A column that takes no bytes gets one a row.
+    let width = view.column(field).width.max(1);
+    let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= width;
     room.then_some(Entry::New(wanted))
 }
 
@@ -115,17 +116,30 @@ fn with_new_entries(view: &View<'_>, fitted: &Fitted) -> Option<Vec<u8>> {
     if key.is_none() && owner.is_none() {
         return None;
     }
-    let mut out = Vec::with_capacity(bytes.len() + 32);
+    let (owners_at, keys_at) = (layout.column(Field::Owner).at, layout.column(Field::Key).at);
+    let mut out = Vec::with_capacity(bytes.len() + 32 + 2 * layout.rows);
     out.extend_from_slice(&bytes[..layout.owners_at]);
     out.extend_from_slice(key.as_ref().map_or(&[], |entry| &entry[..]));
     out.extend_from_slice(&bytes[layout.owners_at..layout.columns_at]);
     out.extend_from_slice(owner.as_ref().map_or(&[], |entry| &entry[..]));
-    out.extend_from_slice(&bytes[layout.columns_at..]);
+    out.extend_from_slice(&bytes[layout.columns_at..owners_at]);
+    widen(&mut out, layout, Field::Owner, owner.is_some());
+    out.extend_from_slice(&bytes[owners_at..keys_at]);
+    widen(&mut out, layout, Field::Key, key.is_some());
+    out.extend_from_slice(&bytes[keys_at..]);
     let keys = layout.keys + usize::from(key.is_some());
     let owners = layout.owners + usize::from(owner.is_some());
     put(&mut out, KEYS_AT, &(keys as u16).to_le_bytes());
     put(&mut out, OWNERS_AT, &(owners as u16).to_le_bytes());
     Some(out)
+}
+
+/// Gives an index column that takes no bytes one a row, all zero as the only entry so far, before its second entry.
+fn widen(out: &mut Vec<u8>, layout: &Layout, field: Field, grows: bool) {
+    if grows && layout.column(field).width == 0 {
+        out[SHAPES_AT + field as usize] = 1;
+        out.resize(out.len() + layout.rows, 0);
+    }
 }
 
 const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
@@ -135,26 +149,31 @@ const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
     }
 }
 
+/// The row's deltas with the indexes of its palette entries.
+fn deltas_of(layout: &Layout, fitted: &Fitted) -> Deltas {
+    let mut deltas = fitted.deltas;
+    deltas[Field::Key as usize] = index_of(fitted.key, layout.keys);
+    deltas[Field::Owner as usize] = index_of(fitted.owner, layout.owners);
+    deltas
+}
+
+/// Where an entry stands in a palette of `count` entries, of which a new one is the last.
+const fn index_of<T: Copy>(entry: Entry<T>, count: usize) -> u64 {
+    match entry {
+        Entry::At(at, _) => at as u64,
+        Entry::New(_) => count as u64 - 1,
+    }
+}
+
 /// Writes the palette entries of a row into a block that has room for them; returns the row's deltas with its indexes.
 fn write_entries(bytes: &mut [u8], layout: &Layout, fitted: &Fitted) -> Deltas {
-    let mut deltas = fitted.deltas;
-    let key = match fitted.key {
-        Entry::At(at, key) => {
-            put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
-            at
-        }
-        Entry::New(_) => layout.keys - 1,
-    };
-    let owner = match fitted.owner {
-        Entry::At(at, owner) => {
-            put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
-            at
-        }
-        Entry::New(_) => layout.owners - 1,
-    };
-    deltas[Field::Key as usize] = key as u64;
-    deltas[Field::Owner as usize] = owner as u64;
-    deltas
+    if let Entry::At(at, key) = fitted.key {
+        put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
+    }
+    if let Entry::At(at, owner) = fitted.owner {
+        put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
+    }
+    deltas_of(layout, fitted)
 }
 
 pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>> {
@@ -162,24 +181,33 @@ pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>>
     let layout = view.layout();
     let names = view.names().len() + row.name.len();
     let narrow = !layout.has(WIDE_ENDS);
-    if row.facts.kind.is_dir()
-        || layout.rows == 0
-        || layout.rows >= CHUNK_ROWS
-        || (narrow && names > usize::from(u16::MAX))
-    {
+    if layout.rows == 0 || layout.rows >= CHUNK_ROWS || (narrow && names > usize::from(u16::MAX)) {
         return None;
     }
     let fitted = fit(&view, row, Place::Between)?;
-    let mut grown = with_new_entries(&view, &fitted).unwrap_or_else(|| bytes.to_vec());
+    let Some(mut grown) = with_new_entries(&view, &fitted) else {
+        let deltas = deltas_of(&layout, &fitted);
+        return Some(Arc::from(spliced_in(bytes, &layout, i, row, &deltas)));
+    };
     let layout = Layout::of(&grown);
     let deltas = write_entries(&mut grown, &layout, &fitted);
-    Some(Arc::from(spliced_in(&grown, &layout, i, row.name, &deltas)))
+    Some(Arc::from(spliced_in(&grown, &layout, i, row, &deltas)))
 }
 
-fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, name: &[u8], deltas: &Deltas) -> Vec<u8> {
+/// The bytes with one row more at `i`, whose palette entries are there.
+fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, row: &Row<'_>, deltas: &Deltas) -> Vec<u8> {
     let view = BlockReader::of(bytes);
+    let name = row.name;
     let mut out = Vec::with_capacity(bytes.len() + name.len() + 64);
-    out.extend_from_slice(&bytes[..layout.columns_at]);
+    if row.facts.kind.is_dir() {
+        let child_at = layout.children_at + view.rank(i) * CHILD;
+        out.extend_from_slice(&bytes[..child_at]);
+        out.extend_from_slice(&row.child.0.to_le_bytes());
+        out.extend_from_slice(&bytes[child_at..layout.columns_at]);
+        put(&mut out, DIRS_AT, &(layout.dirs as u32 + 1).to_le_bytes());
+    } else {
+        out.extend_from_slice(&bytes[..layout.columns_at]);
+    }
     put(&mut out, ROWS_AT, &(layout.rows as u32 + 1).to_le_bytes());
     for field in Field::ALL {
         let column = layout.column(field);

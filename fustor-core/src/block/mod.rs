@@ -190,7 +190,7 @@ impl Block {
         edit::patch(&mut self.0, i, row)
     }
 
-    /// This block with one more row at its place, if its values fit the columns and it is not a directory.
+    /// This block with one more row at its place, if its values fit the columns.
     #[must_use]
     pub fn insert(&self, i: usize, row: &Row<'_>) -> Option<Self> {
         debug_assert_eq!(self.find(row.name), Err(i), "row out of place");

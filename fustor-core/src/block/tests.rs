@@ -602,3 +602,23 @@ fn palettes_and_their_indexes_are_checked() {
     let palette = BlockError::Palette { column: "owner".into(), entries: 1 };
     assert_eq!(Block::parse(&empty), Err(palette));
 }
+
+#[test]
+fn a_second_key_and_a_directory_are_spliced_in() {
+    let dir = |name: &str, id| {
+        let plain = file(name, 0);
+        Owned { facts: Facts { kind: Kind::Dir, ..plain.facts }, child: DirId(id), ..plain }
+    };
+    let newer = Key::from_parts(Stamp(5), 1);
+    let mut rows = vec![dir("a", 7), file("b", 0), dir("d", 9)];
+    let mut block = encode(&rows);
+    assert_eq!(block.shared_key(), Some(Key::NONE));
+    rows[1].key = newer;
+    assert!(block.patch(1, &rows[1].row()), "the index of keys gets its first byte");
+    rows.insert(2, Owned { key: newer, ..dir("c", 8) });
+    let longer = block.insert(2, &rows[2].row()).expect("a mixed block takes a directory");
+    assert_eq!(decode(&longer), rows);
+    assert_eq!(longer.children().collect::<Vec<_>>(), [DirId(7), DirId(8), DirId(9)]);
+    assert_eq!(Block::parse(longer.as_bytes()).as_ref(), Ok(&longer));
+    exercise(&longer);
+}
