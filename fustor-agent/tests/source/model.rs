@@ -29,8 +29,9 @@ pub(crate) struct Model {
     pub(crate) covered: Vec<ViewPath>,
     pub(crate) cycles: (usize, usize),
     pub(crate) root_lost: bool,
-    /// Directories that a view would ask for: listings that were made before their directory moved.
-    pub(crate) asks: Vec<ViewPath>,
+    /// Directories that a view asks for until they are listed, as its gaps do: they were listed before they moved, or
+    /// moved before they were known. A listing begun later than the stamp settles it.
+    pub(crate) owed: Vec<(ViewPath, BootTime)>,
 }
 
 fn below(path: &ViewPath, old: &ViewPath, new: &ViewPath) -> Option<ViewPath> {
@@ -90,6 +91,7 @@ impl Model {
     }
 
     fn bury(&mut self, path: &ViewPath, stamp: BootTime) {
+        self.owed.retain(|(scope, since)| !path.contains(scope) || *since > stamp);
         let gone = self.tombstones.entry(path.clone()).or_insert(stamp);
         *gone = stamp.max(*gone);
         self.entries.retain(|other, known| !path.contains(other) || known.seen > stamp);
@@ -102,14 +104,19 @@ impl Model {
             .filter_map(|(path, known)| Some((below(path, &old, &new)?, known.clone())))
             .collect();
         let is_known = self.entries.get(&old).is_some_and(|known| known.facts.inode == facts.inode);
-        self.bury(&old, stamp);
         self.bury(&new, stamp.minus(1));
+        for (scope, _) in &mut self.owed {
+            if let Some(moved) = below(scope, &old, &new) {
+                *scope = moved;
+            }
+        }
+        self.bury(&old, stamp);
         for (path, known) in moved {
             self.see(path, stamp, known.facts, known.tier);
         }
         self.see(new.clone(), stamp, facts, Tier::Atomic);
         if !is_known && facts.kind == Kind::Dir {
-            self.asks.push(new.clone());
+            self.owed.push((new.clone(), stamp));
         }
         self.moves.push((old.clone(), new.clone(), stamp));
         self.renames.push((old, new));
@@ -117,11 +124,19 @@ impl Model {
 
     fn list(&mut self, listing: Listing) {
         let Listing { dir, stamp, complete, facts, blocks } = &listing;
+        let mut place = (dir.clone(), *stamp);
+        // Renames are told in order, so the earliest that is later comes first.
         for (old, new, at) in &self.moves {
-            if let Some(now) = below(dir, old, new).filter(|_| at >= stamp) {
-                self.asks.push(now);
+            if *at >= place.1
+                && let Some(now) = below(&place.0, old, new)
+            {
+                place = (now, *at);
             }
         }
+        if place.0 != *dir {
+            self.owed.push(place);
+        }
+        self.owed.retain(|(scope, since)| scope != dir || stamp <= since || !complete);
         self.see(dir.clone(), *stamp, *facts, Tier::Scan);
         let rows: BTreeMap<_, _> = blocks
             .iter()

@@ -69,7 +69,7 @@ impl Bench {
         self.source.as_ref().unwrap()
     }
 
-    /// Receives for a moment, applies, and answers what a view would ask for.
+    /// Receives for a moment and applies.
     pub(crate) fn pump(&mut self) {
         let Some(sealed) = self.outlet.recv(Duration::from_millis(20)) else { return };
         let next = self.seqs.entry(sealed.lane).or_default();
@@ -77,9 +77,6 @@ impl Bench {
         *next += 1;
         for event in sealed.events {
             self.model.apply(event);
-        }
-        for path in std::mem::take(&mut self.model.asks) {
-            self.list(path, true);
         }
     }
 
@@ -110,6 +107,9 @@ impl Bench {
                 return;
             }
             assert!(Instant::now() < deadline, "{}", difference(&model, &disk));
+            for (path, _) in self.model.owed.clone() {
+                self.list(path, true);
+            }
             for _ in 0..20 {
                 self.pump();
             }
