@@ -212,7 +212,9 @@ fn limits(dir: &Path) -> Result<Limits, ExamineError> {
 }
 
 /// The numbers are those of `statfs(2)` and the kernel's `magic.h`.
-fn storage(fs_type: u64) -> (String, Storage) {
+/// The name of a file system by its `statfs` type, and what that means for watching.
+#[must_use]
+pub fn storage(fs_type: u64) -> (String, Storage) {
     let (name, storage) = match fs_type {
         0xef53 => ("ext4", Storage::Local),
         0x5846_5342 => ("xfs", Storage::Local),

@@ -3,27 +3,40 @@
 #![deny(missing_docs)]
 
 mod block;
+mod clock;
 mod entry;
 mod event;
+mod forest;
 mod id;
 mod key;
+mod merge;
 mod path;
-#[cfg(test)]
-#[path = "tree/pvec.rs"]
-mod pvec;
+pub mod query;
+mod snapshot;
 mod source;
+mod text;
 mod time;
+mod tree;
+mod view;
+pub mod wire;
 
-pub use block::{Block, BlockBuilder, BlockError, CHUNK_ROWS};
+pub use block::{Block, BlockBuilder, BlockError, BlockReader, CHUNK_ROWS};
+pub use clock::{Skew, StorageClock};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{
     Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Listing, Refusal,
     RootIdentity, UncoveredReason, Verdict, Verdicts,
 };
+pub use forest::Forest;
 pub use id::{AgentId, DirId, Epoch, Origin, Revision, Seq, StorageId};
 pub use key::{Claim, Key, Tier};
+pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
+pub use snapshot::{Snapshot, Suspect, Trust, TrustReason, TrustState};
 pub use source::{
-    Admission, Change, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step, WatchId, WatchSet,
+    Admission, Change as PathChange, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step,
+    WatchId, WatchSet,
 };
 pub use time::{BootTime, ClockMap, Mono, Now, SECOND, Stamp, StorageTime};
+pub use tree::{Change, CheckError, Entries, Meta, Totals, Tree};
+pub use view::{Cycles, View};

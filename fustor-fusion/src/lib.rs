@@ -1,1 +1,7 @@
-//! The fusion library: the host of views and its HTTP interface.
+//! The fusion library: the host of views, its HTTP interface and the standalone mode.
+
+pub mod args;
+pub mod host;
+pub mod http;
+pub mod process;
+pub mod standalone;

@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use fustor_core::{Change, Event, Facts, Kind, Mark, Place, Step, Tier, ViewPath, WatchId};
+use fustor_core::{
+    Event, Facts, Kind, Mark, PathChange as Change, Place, Step, Tier, ViewPath, WatchId,
+};
 
 use super::watcher::Watcher;
 use crate::clock::{self, MS};

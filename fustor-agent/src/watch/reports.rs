@@ -1,6 +1,6 @@
 //! What one report of the kernel means for the table and for what waits to be told.
 
-use fustor_core::{BootTime, Change, Place, Renamed, WatchId};
+use fustor_core::{BootTime, PathChange as Change, Place, Renamed, WatchId};
 use rustix::fs::inotify::{Event as Report, ReadFlags};
 
 use super::table::ROOT;

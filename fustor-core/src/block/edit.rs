@@ -8,6 +8,7 @@ use super::layout::{
     OWNERS_AT, ROWS_AT, SHAPES_AT, WHOLE_SECONDS, WIDE_ENDS, width_of,
 };
 use super::read::View;
+use super::reader::BlockReader;
 use super::{Block, CHUNK_ROWS};
 use crate::entry::{Marks, Owner, Row};
 use crate::id::{DirId, StorageId};
@@ -66,7 +67,7 @@ pub(super) fn patch(block: &mut Arc<[u8]>, i: usize, row: &Row<'_>) -> bool {
 
 /// What to store for `row`; `None` when a value exceeds its column or a palette its index.
 fn fit(view: &View<'_>, row: &Row<'_>, place: Place) -> Option<Fitted> {
-    let layout = &view.layout;
+    let layout = &view.layout();
     if layout.has(WHOLE_SECONDS) && row.facts.mtime.0 % SECOND != 0 {
         return None;
     }
@@ -96,35 +97,49 @@ fn entry<T: PartialEq + Copy>(
     }
     if let Place::Over(i) = place {
         let mine = view.cell(field, i);
-        let shared = (0..view.layout.rows).any(|k| k != i && view.cell(field, k) == mine);
+        let shared = (0..view.head.rows).any(|k| k != i && view.cell(field, k) == mine);
         if !shared {
             return Some(Entry::At(mine as usize, wanted));
         }
     }
-    // Beyond so many entries most are unused: encoding anew drops them.
-    let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= view.layout.column(field).width;
+    // Beyond so many entries most are unused: encoding anew drops them. A column that takes no bytes gets one a row.
+    let width = view.column(field).width.max(1);
+    let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= width;
     room.then_some(Entry::New(wanted))
 }
 
 /// The block with the palette entries that are missing, if any are.
 fn with_new_entries(view: &View<'_>, fitted: &Fitted) -> Option<Vec<u8>> {
-    let (bytes, layout) = (view.bytes, &view.layout);
+    let (bytes, layout) = (view.bytes, &view.layout());
     let key = new_entry(fitted.key).map(key_bytes);
     let owner = new_entry(fitted.owner).map(owner_bytes);
     if key.is_none() && owner.is_none() {
         return None;
     }
-    let mut out = Vec::with_capacity(bytes.len() + 32);
+    let (owners_at, keys_at) = (layout.column(Field::Owner).at, layout.column(Field::Key).at);
+    let mut out = Vec::with_capacity(bytes.len() + 32 + 2 * layout.rows);
     out.extend_from_slice(&bytes[..layout.owners_at]);
     out.extend_from_slice(key.as_ref().map_or(&[], |entry| &entry[..]));
     out.extend_from_slice(&bytes[layout.owners_at..layout.columns_at]);
     out.extend_from_slice(owner.as_ref().map_or(&[], |entry| &entry[..]));
-    out.extend_from_slice(&bytes[layout.columns_at..]);
+    out.extend_from_slice(&bytes[layout.columns_at..owners_at]);
+    widen(&mut out, layout, Field::Owner, owner.is_some());
+    out.extend_from_slice(&bytes[owners_at..keys_at]);
+    widen(&mut out, layout, Field::Key, key.is_some());
+    out.extend_from_slice(&bytes[keys_at..]);
     let keys = layout.keys + usize::from(key.is_some());
     let owners = layout.owners + usize::from(owner.is_some());
     put(&mut out, KEYS_AT, &(keys as u16).to_le_bytes());
     put(&mut out, OWNERS_AT, &(owners as u16).to_le_bytes());
     Some(out)
+}
+
+/// Gives an index column that takes no bytes one a row, all zero as the only entry so far, before its second entry.
+fn widen(out: &mut Vec<u8>, layout: &Layout, field: Field, grows: bool) {
+    if grows && layout.column(field).width == 0 {
+        out[SHAPES_AT + field as usize] = 1;
+        out.resize(out.len() + layout.rows, 0);
+    }
 }
 
 const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
@@ -134,51 +149,65 @@ const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
     }
 }
 
+/// The row's deltas with the indexes of its palette entries.
+fn deltas_of(layout: &Layout, fitted: &Fitted) -> Deltas {
+    let mut deltas = fitted.deltas;
+    deltas[Field::Key as usize] = index_of(fitted.key, layout.keys);
+    deltas[Field::Owner as usize] = index_of(fitted.owner, layout.owners);
+    deltas
+}
+
+/// Where an entry stands in a palette of `count` entries, of which a new one is the last.
+const fn index_of<T: Copy>(entry: Entry<T>, count: usize) -> u64 {
+    match entry {
+        Entry::At(at, _) => at as u64,
+        Entry::New(_) => count as u64 - 1,
+    }
+}
+
 /// Writes the palette entries of a row into a block that has room for them; returns the row's deltas with its indexes.
 fn write_entries(bytes: &mut [u8], layout: &Layout, fitted: &Fitted) -> Deltas {
-    let mut deltas = fitted.deltas;
-    let key = match fitted.key {
-        Entry::At(at, key) => {
-            put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
-            at
-        }
-        Entry::New(_) => layout.keys - 1,
-    };
-    let owner = match fitted.owner {
-        Entry::At(at, owner) => {
-            put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
-            at
-        }
-        Entry::New(_) => layout.owners - 1,
-    };
-    deltas[Field::Key as usize] = key as u64;
-    deltas[Field::Owner as usize] = owner as u64;
-    deltas
+    if let Entry::At(at, key) = fitted.key {
+        put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
+    }
+    if let Entry::At(at, owner) = fitted.owner {
+        put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
+    }
+    deltas_of(layout, fitted)
 }
 
 pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>> {
     let view = View::of(bytes);
-    let layout = view.layout;
+    let layout = view.layout();
     let names = view.names().len() + row.name.len();
     let narrow = !layout.has(WIDE_ENDS);
-    if row.facts.kind.is_dir()
-        || layout.rows == 0
-        || layout.rows >= CHUNK_ROWS
-        || (narrow && names > usize::from(u16::MAX))
-    {
+    if layout.rows == 0 || layout.rows >= CHUNK_ROWS || (narrow && names > usize::from(u16::MAX)) {
         return None;
     }
     let fitted = fit(&view, row, Place::Between)?;
-    let mut grown = with_new_entries(&view, &fitted).unwrap_or_else(|| bytes.to_vec());
+    let Some(mut grown) = with_new_entries(&view, &fitted) else {
+        let deltas = deltas_of(&layout, &fitted);
+        return Some(Arc::from(spliced_in(bytes, &layout, i, row, &deltas)));
+    };
     let layout = Layout::of(&grown);
     let deltas = write_entries(&mut grown, &layout, &fitted);
-    Some(Arc::from(spliced_in(&grown, &layout, i, row.name, &deltas)))
+    Some(Arc::from(spliced_in(&grown, &layout, i, row, &deltas)))
 }
 
-fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, name: &[u8], deltas: &Deltas) -> Vec<u8> {
-    let view = View { bytes, layout: *layout };
+/// The bytes with one row more at `i`, whose palette entries are there.
+fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, row: &Row<'_>, deltas: &Deltas) -> Vec<u8> {
+    let view = BlockReader::of(bytes);
+    let name = row.name;
     let mut out = Vec::with_capacity(bytes.len() + name.len() + 64);
-    out.extend_from_slice(&bytes[..layout.columns_at]);
+    if row.facts.kind.is_dir() {
+        let child_at = layout.children_at + view.rank(i) * CHILD;
+        out.extend_from_slice(&bytes[..child_at]);
+        out.extend_from_slice(&row.child.0.to_le_bytes());
+        out.extend_from_slice(&bytes[child_at..layout.columns_at]);
+        put(&mut out, DIRS_AT, &(layout.dirs as u32 + 1).to_le_bytes());
+    } else {
+        out.extend_from_slice(&bytes[..layout.columns_at]);
+    }
     put(&mut out, ROWS_AT, &(layout.rows as u32 + 1).to_le_bytes());
     for field in Field::ALL {
         let column = layout.column(field);
@@ -189,8 +218,8 @@ fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, name: &[u8], deltas: &Del
         out.extend_from_slice(after);
     }
     let width = usize::from(layout.ends.width);
-    let start = view.start(i);
-    let later = (i..layout.rows).map(|k| view.end(k) + name.len());
+    let start = view.name_start(i);
+    let later = (i..layout.rows).map(|k| view.name_end(k) + name.len());
     out.extend_from_slice(layout.ends.bytes(bytes, i));
     for end in std::iter::once(start + name.len()).chain(later) {
         out.extend_from_slice(&(end as u32).to_le_bytes()[..width]);
@@ -204,7 +233,7 @@ fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, name: &[u8], deltas: &Del
 
 pub(super) fn remove(bytes: &[u8], i: usize) -> Block {
     let view = View::of(bytes);
-    let layout = view.layout;
+    let layout = view.layout();
     if layout.rows == 1 {
         return Block::encode(view.own_name(), &[]);
     }
@@ -225,11 +254,11 @@ pub(super) fn remove(bytes: &[u8], i: usize) -> Block {
         out.extend_from_slice(&cells[..i * width]);
         out.extend_from_slice(&cells[(i + 1) * width..]);
     }
-    let (start, end) = (view.start(i), view.end(i));
+    let (start, end) = (view.name_start(i), view.name_end(i));
     let width = usize::from(layout.ends.width);
     out.extend_from_slice(layout.ends.bytes(bytes, i));
     for later in i + 1..layout.rows {
-        let moved = view.end(later) - (end - start);
+        let moved = view.name_end(later) - (end - start);
         out.extend_from_slice(&(moved as u32).to_le_bytes()[..width]);
     }
     out.extend_from_slice(&bytes[layout.names_at..layout.names_at + start]);
@@ -257,7 +286,7 @@ pub(super) fn adopt(
     child: &mut dyn FnMut(&[u8]) -> DirId,
 ) -> Block {
     let view = View::of(bytes);
-    let layout = &view.layout;
+    let layout = &view.layout();
     let fusion = &Field::ALL[FACT_FIELDS..];
     if layout.rows == 0 {
         return renamed(bytes, own_name);
@@ -310,7 +339,7 @@ fn adopt_rows(
 
 /// Whether names and facts of two blocks are equal, whatever their packing.
 pub(super) fn same_facts(a: &View<'_>, b: &View<'_>) -> bool {
-    if a.layout.rows != b.layout.rows || a.names() != b.names() {
+    if a.head.rows != b.head.rows || a.names() != b.names() {
         return false;
     }
     // Blocks packed alike, as a listing and what was adopted from the one before it are, need no decoding.
@@ -318,16 +347,16 @@ pub(super) fn same_facts(a: &View<'_>, b: &View<'_>) -> bool {
     {
         return true;
     }
-    (0..a.layout.rows).all(|i| a.end(i) == b.end(i) && a.facts(i) == b.facts(i))
+    (0..a.head.rows).all(|i| a.name_end(i) == b.name_end(i) && a.facts(i) == b.facts(i))
 }
 
 fn same_shape(a: &View<'_>, b: &View<'_>) -> bool {
-    let owners = |view: &View<'_>| (view.layout.owners_at, view.layout.columns_at);
+    let owners = |view: &View<'_>| (view.head.owners_at, view.head.columns_at);
     let ((at, end), (other, other_end)) = (owners(a), owners(b));
-    a.layout.flags == b.layout.flags
+    a.head.flags == b.head.flags
         && a.bytes[at..end] == b.bytes[other..other_end]
         && Field::ALL[..FACT_FIELDS].iter().all(|field| {
-            let (left, right) = (a.layout.column(*field), b.layout.column(*field));
+            let (left, right) = (a.column(*field), b.column(*field));
             (left.base, left.width) == (right.base, right.width)
         })
 }

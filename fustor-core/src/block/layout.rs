@@ -147,9 +147,10 @@ impl Column {
     }
 }
 
-/// The header, decoded. Offsets count from the start of the block.
+/// The counts and offsets of the header: what names and directory ids take, and each column on its own. Offsets count
+/// from the start of the block.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Layout {
+pub(super) struct Head {
     pub(super) rows: usize,
     pub(super) dirs: usize,
     pub(super) flags: u8,
@@ -160,41 +161,31 @@ pub(super) struct Layout {
     pub(super) owners_at: usize,
     pub(super) owners: usize,
     pub(super) columns_at: usize,
-    columns: [Column; FIELDS],
     /// Where each name ends, counted from `names_at`.
     pub(super) ends: Column,
     pub(super) names_at: usize,
 }
 
-impl Layout {
-    /// Decodes the header of a block whose counts and widths are within bounds and whose bases are present.
+impl Head {
+    /// Reads the header of a block whose counts and widths are within bounds and whose bases are present.
     #[inline]
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let flags = bytes[FLAGS_AT];
-        let rows = load_u32(bytes, ROWS_AT) as usize;
-        let dirs = load_u32(bytes, DIRS_AT) as usize;
-        let keys = usize::from(load_u16(bytes, KEYS_AT));
-        let owners = usize::from(load_u16(bytes, OWNERS_AT));
-        let mut columns = [Column::default(); FIELDS];
-        let mut at = HEADER;
-        for (column, shape) in columns.iter_mut().zip(&bytes[SHAPES_AT..HEADER]) {
-            let base_bytes = usize::from(shape >> 4);
-            column.width = shape & 15;
-            column.base = load(bytes, at) & MASK[base_bytes];
-            at += base_bytes;
-        }
-        let own_at = at;
-        let children_at = own_at + usize::from(load_u16(bytes, OWN_LEN_AT));
+        let (start, counts) = (load(bytes, 0), load(bytes, DIRS_AT));
+        let flags = (start >> (8 * FLAGS_AT)) as u8;
+        let own_len = (start >> (8 * OWN_LEN_AT) & MASK[2]) as usize;
+        let rows = (start >> (8 * ROWS_AT)) as usize;
+        let dirs = (counts & MASK[4]) as usize;
+        let keys = (counts >> (8 * (KEYS_AT - DIRS_AT)) & MASK[2]) as usize;
+        let owners = (counts >> (8 * (OWNERS_AT - DIRS_AT)) & MASK[2]) as usize;
+        let (bases, row) = shape_sums(bytes);
+        let own_at = HEADER + bases;
+        let children_at = own_at + own_len;
         let keys_at = children_at + dirs * CHILD;
         let owners_at = keys_at + keys * KEY;
         let columns_at = owners_at + owners * OWNER;
-        at = columns_at;
-        for column in &mut columns {
-            column.at = at;
-            at += rows * usize::from(column.width);
-        }
-        let ends = Column { base: 0, at, width: if flags & WIDE_ENDS == 0 { 2 } else { 4 } };
-        let names_at = at + rows * usize::from(ends.width);
+        let width = if flags & WIDE_ENDS == 0 { 2 } else { 4 };
+        let ends = Column { base: 0, at: columns_at + rows * row, width };
+        let names_at = ends.at + rows * usize::from(width);
         Self {
             rows,
             dirs,
@@ -206,19 +197,84 @@ impl Layout {
             owners_at,
             owners,
             columns_at,
-            columns,
             ends,
             names_at,
         }
     }
 
+    /// One column, found by adding up the shapes of those before it.
     #[inline]
-    pub(super) const fn column(&self, field: Field) -> Column {
-        self.columns[field as usize]
+    pub(super) fn column(&self, bytes: &[u8], field: Field) -> Column {
+        let (mut base_at, mut row) = (HEADER, 0);
+        for shape in &bytes[SHAPES_AT..SHAPES_AT + field as usize] {
+            base_at += usize::from(shape >> 4);
+            row += usize::from(shape & 15);
+        }
+        let shape = bytes[SHAPES_AT + field as usize];
+        let base = load(bytes, base_at) & MASK[usize::from(shape >> 4)];
+        Column { base, at: self.columns_at + self.rows * row, width: shape & 15 }
     }
 
     #[inline]
     pub(super) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
+}
+
+/// Bytes of all bases, and bytes of the cells of one row. Ten shapes of at most fifteen: no sum exceeds a byte.
+#[inline]
+fn shape_sums(bytes: &[u8]) -> (usize, usize) {
+    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (first, rest) = (load(bytes, SHAPES_AT), u64::from(load_u16(bytes, SHAPES_AT + 8)));
+    let sum = |nibbles: u64| (nibbles.wrapping_mul(ONES) >> 56) as usize;
+    (sum((first >> 4 & LOW) + (rest >> 4 & LOW)), sum((first & LOW) + (rest & LOW)))
+}
+
+/// The header with all columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    head: Head,
+    columns: [Column; FIELDS],
+}
+
+impl Layout {
+    #[inline]
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let head = Head::of(bytes);
+        let columns = columns_of(bytes, &head);
+        Self { head, columns }
+    }
+
+    pub(super) const fn new(head: Head, columns: [Column; FIELDS]) -> Self {
+        Self { head, columns }
+    }
+
+    #[inline]
+    pub(super) const fn column(&self, field: Field) -> Column {
+        self.columns[field as usize]
+    }
+}
+
+impl std::ops::Deref for Layout {
+    type Target = Head;
+
+    #[inline]
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// All columns, cheaper than each on its own.
+#[inline]
+pub(super) fn columns_of(bytes: &[u8], head: &Head) -> [Column; FIELDS] {
+    let mut columns = [Column::default(); FIELDS];
+    let (mut base_at, mut at) = (HEADER, head.columns_at);
+    for (column, shape) in columns.iter_mut().zip(&bytes[SHAPES_AT..HEADER]) {
+        let (base_bytes, width) = (usize::from(shape >> 4), shape & 15);
+        *column = Column { base: load(bytes, base_at) & MASK[base_bytes], at, width };
+        base_at += base_bytes;
+        at += head.rows * usize::from(width);
+    }
+    columns
 }

@@ -6,6 +6,7 @@ mod edit;
 mod encode;
 mod layout;
 mod read;
+mod reader;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 use crate::entry::{Facts, Kind, Marks, Row};
 use crate::id::{DirId, StorageId};
 use crate::key::Key;
-use layout::{Field, Layout, load_u32};
-use read::View;
+use layout::{Field, load_u32};
 
 pub use builder::BlockBuilder;
+pub(crate) use read::View;
+pub use reader::BlockReader;
 pub use validate::BlockError;
 
 /// At most this many rows go into one block; a larger directory is a sequence of blocks.
@@ -78,7 +80,7 @@ impl Block {
     /// The directory's own name; empty for the root.
     #[must_use]
     pub fn own_name(&self) -> &[u8] {
-        View::of(&self.0).own_name()
+        self.reader().own_name()
     }
 
     /// The name of row `i`.
@@ -90,19 +92,19 @@ impl Block {
     /// All names, concatenated in row order without separators, for substring search.
     #[must_use]
     pub fn names(&self) -> &[u8] {
-        View::of(&self.0).names()
+        self.reader().names()
     }
 
     /// The row whose name holds byte `at` of [`Self::names`]; [`Self::len`] when `at` lies beyond them.
     #[must_use]
     pub fn row_at(&self, at: usize) -> usize {
-        View::of(&self.0).row_at(at)
+        self.reader().row_at(at)
     }
 
     /// Where in [`Self::names`] the name of row `i` ends.
     #[must_use]
     pub fn name_end(&self, i: usize) -> usize {
-        self.at(i).end(i)
+        self.at(i).name_end(i)
     }
 
     /// The row with this name, or where it would be inserted.
@@ -110,7 +112,7 @@ impl Block {
     /// # Errors
     /// The index at which a row of that name would stand.
     pub fn find(&self, name: &[u8]) -> Result<usize, usize> {
-        View::of(&self.0).find(name)
+        self.reader().find(name)
     }
 
     /// Everything known of row `i`.
@@ -126,7 +128,7 @@ impl Block {
 
     /// The rows from row `first` on, in order; none when there are fewer.
     pub fn rows_from(&self, first: usize) -> impl ExactSizeIterator<Item = Row<'_>> {
-        View::of(&self.0).rows_from(first)
+        self.reader().rows_from(first)
     }
 
     /// The facts of row `i`.
@@ -144,13 +146,13 @@ impl Block {
     /// The size of row `i` in bytes.
     #[must_use]
     pub fn size(&self, i: usize) -> u64 {
-        self.at(i).cell(Field::Size, i)
+        self.at(i).size(i)
     }
 
     /// The key of row `i`.
     #[must_use]
     pub fn key(&self, i: usize) -> Key {
-        self.at(i).key(i)
+        View::from(self.at(i)).key(i)
     }
 
     /// The marks of row `i`.
@@ -162,23 +164,21 @@ impl Block {
     /// The directory id of row `i`; [`DirId::NONE`] when it is not a directory.
     #[must_use]
     pub fn child(&self, i: usize) -> DirId {
-        let view = self.at(i);
-        if view.kind(i).is_dir() { view.child_at_rank(view.rank(i)) } else { DirId::NONE }
+        self.at(i).child(i)
     }
 
     /// The ids of all directories among the rows, in row order.
     pub fn children(&self) -> impl Iterator<Item = DirId> {
-        let view = View::of(&self.0);
-        (0..view.layout.dirs).map(move |rank| view.child_at_rank(rank))
+        self.reader().children()
     }
 
     /// The key that all rows share, if they do; `None` also for an empty block.
     #[must_use]
     pub fn shared_key(&self) -> Option<Key> {
         let view = View::of(&self.0);
-        let rows = view.layout.rows;
+        let rows = view.len();
         let first = (rows > 0).then(|| view.key(0))?;
-        let uniform = view.layout.column(Field::Key).width == 0;
+        let uniform = view.column(Field::Key).width == 0;
         (uniform || (1..rows).all(|i| view.key(i) == first)).then_some(first)
     }
 
@@ -190,7 +190,7 @@ impl Block {
         edit::patch(&mut self.0, i, row)
     }
 
-    /// This block with one more row at its place, if its values fit the columns and it is not a directory.
+    /// This block with one more row at its place, if its values fit the columns.
     #[must_use]
     pub fn insert(&self, i: usize, row: &Row<'_>) -> Option<Self> {
         debug_assert_eq!(self.find(row.name), Err(i), "row out of place");
@@ -230,11 +230,18 @@ impl Block {
         edit::adopt(&self.0, own_name, key, storage, child)
     }
 
-    /// The cells, for a look at row `i`, which must exist.
+    /// The block with its header read: for looks at several rows, cheaper than the methods of the block.
+    #[must_use]
     #[inline]
-    fn at(&self, i: usize) -> View<'_> {
-        let layout = Layout::of(&self.0);
-        assert!(i < layout.rows, "row {i} of {}", layout.rows);
-        View { bytes: &self.0, layout }
+    pub fn reader(&self) -> BlockReader<'_> {
+        BlockReader::of(&self.0)
+    }
+
+    /// The reader, for a look at row `i`, which must exist.
+    #[inline]
+    fn at(&self, i: usize) -> BlockReader<'_> {
+        let reader = self.reader();
+        assert!(i < reader.len(), "row {i} of {}", reader.len());
+        reader
     }
 }

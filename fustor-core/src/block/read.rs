@@ -1,93 +1,65 @@
-//! Reading the cells of a valid block: a header decoded once, then one load, mask and addition a cell.
+//! Reading the cells of a valid block: columns located once, then one load, mask and addition a cell.
 
-use super::layout::{CHILD, Field, KEY, Layout, OWNER, PLAIN_CTIME, WHOLE_SECONDS, load, load_u32};
+use super::layout::{
+    Column, FIELDS, Field, KEY, Layout, OWNER, PLAIN_CTIME, columns_of, load, load_u32,
+};
+use super::reader::BlockReader;
 use crate::entry::{Facts, Kind, Marks, Owner, Row};
 use crate::id::{DirId, StorageId};
 use crate::key::Key;
-use crate::time::{SECOND, Stamp, StorageTime};
+use crate::time::{Stamp, StorageTime};
 
-/// A block with its header decoded.
-#[derive(Clone, Copy)]
-pub(super) struct View<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) layout: Layout,
+/// A block with all of its columns located: one load, mask and addition a cell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    reader: BlockReader<'a>,
+    columns: [Column; FIELDS],
+}
+
+impl<'a> From<BlockReader<'a>> for View<'a> {
+    #[inline]
+    fn from(reader: BlockReader<'a>) -> Self {
+        Self { reader, columns: columns_of(reader.bytes, &reader.head) }
+    }
+}
+
+impl<'a> std::ops::Deref for View<'a> {
+    type Target = BlockReader<'a>;
+
+    #[inline]
+    fn deref(&self) -> &BlockReader<'a> {
+        &self.reader
+    }
 }
 
 impl<'a> View<'a> {
     #[inline]
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        Self { bytes, layout: Layout::of(bytes) }
+        Self::from(BlockReader::of(bytes))
+    }
+
+    pub(super) const fn layout(&self) -> Layout {
+        Layout::new(self.reader.head, self.columns)
+    }
+
+    #[inline]
+    pub(super) const fn column(&self, field: Field) -> Column {
+        self.columns[field as usize]
     }
 
     #[inline]
     pub(super) fn cell(&self, field: Field, i: usize) -> u64 {
-        self.layout.column(field).cell(self.bytes, i)
-    }
-
-    pub(super) fn own_name(&self) -> &'a [u8] {
-        &self.bytes[self.layout.own_at..self.layout.children_at]
-    }
-
-    #[inline]
-    pub(super) fn end(&self, i: usize) -> usize {
-        self.layout.ends.cell(self.bytes, i) as usize
-    }
-
-    #[inline]
-    pub(super) fn start(&self, i: usize) -> usize {
-        if i == 0 { 0 } else { self.end(i - 1) }
-    }
-
-    /// The bytes of the names from `start` to `end`, both counted from the first name.
-    #[inline]
-    pub(super) fn text(&self, start: usize, end: usize) -> &'a [u8] {
-        &self.bytes[self.layout.names_at + start..self.layout.names_at + end]
-    }
-
-    #[inline]
-    pub(super) fn name(&self, i: usize) -> &'a [u8] {
-        self.text(self.start(i), self.end(i))
-    }
-
-    pub(super) fn names(&self) -> &'a [u8] {
-        self.text(0, self.start(self.layout.rows))
+        self.column(field).cell(self.bytes, i)
     }
 
     /// The cells of everything that `lstat` said, all columns in one piece.
     pub(super) fn fact_columns(&self) -> &'a [u8] {
-        &self.bytes[self.layout.columns_at..self.layout.column(Field::Key).at]
+        &self.bytes[self.head.columns_at..self.column(Field::Key).at]
     }
 
     /// The cells of the name ends.
     pub(super) fn end_column(&self) -> &'a [u8] {
-        &self.bytes[self.layout.ends.at..self.layout.names_at]
-    }
-
-    pub(super) fn find(&self, name: &[u8]) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.layout.rows);
-        while low < high {
-            let middle = low.midpoint(high);
-            match self.name(middle).cmp(name) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(middle),
-            }
-        }
-        Err(low)
-    }
-
-    /// The first row whose name ends after byte `at` of all names.
-    pub(super) fn row_at(&self, at: usize) -> usize {
-        let (mut low, mut high) = (0, self.layout.rows);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.end(middle) <= at {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        &self.bytes[self.head.ends.at..self.head.names_at]
     }
 
     #[inline]
@@ -97,7 +69,7 @@ impl<'a> View<'a> {
 
     #[inline]
     pub(super) fn marks(&self, i: usize) -> Marks {
-        Marks::from_bits(self.cell(Field::Marks, i) as u8).unwrap_or(Marks::NONE)
+        marks_of(self.cell(Field::Marks, i))
     }
 
     #[inline]
@@ -107,28 +79,22 @@ impl<'a> View<'a> {
 
     #[inline]
     pub(super) fn key_entry(&self, entry: usize) -> Key {
-        let at = self.layout.keys_at + entry * KEY;
+        let at = self.head.keys_at + entry * KEY;
         Key::from_parts(Stamp(load(self.bytes, at) as i64), load(self.bytes, at + 8))
     }
 
     #[inline]
     pub(super) fn owner_entry(&self, entry: usize) -> Owner {
-        let at = self.layout.owners_at + entry * OWNER;
+        let at = self.head.owners_at + entry * OWNER;
         let (mode_uid, gid) = (load(self.bytes, at), load_u32(self.bytes, at + 8));
         Owner { mode: mode_uid as u32, uid: (mode_uid >> 32) as u32, gid }
     }
 
     #[inline]
-    pub(super) fn mtime(&self, i: usize) -> i64 {
-        let stored = self.cell(Field::Mtime, i) as i64;
-        if self.layout.has(WHOLE_SECONDS) { stored.wrapping_mul(SECOND) } else { stored }
-    }
-
-    #[inline]
     pub(super) fn facts(&self, i: usize) -> Facts {
-        let mtime = self.mtime(i);
+        let mtime = self.in_nanoseconds(self.cell(Field::Mtime, i));
         let stored = self.cell(Field::Ctime, i) as i64;
-        let ctime = if self.layout.has(PLAIN_CTIME) { stored } else { stored.wrapping_add(mtime) };
+        let ctime = if self.head.has(PLAIN_CTIME) { stored } else { stored.wrapping_add(mtime) };
         Facts {
             kind: self.kind(i),
             size: self.cell(Field::Size, i),
@@ -140,27 +106,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// How many of the rows before `i` are directories. A mixed block stores one byte of kind a row, with no base.
-    pub(super) fn rank(&self, i: usize) -> usize {
-        let Layout { rows, dirs, .. } = self.layout;
-        if dirs == 0 || dirs == rows {
-            return if dirs == 0 { 0 } else { i };
-        }
-        let kinds = self.layout.column(Field::Kind).bytes(self.bytes, i);
-        kinds.iter().filter(|kind| **kind == Kind::Dir as u8).count()
-    }
-
-    #[inline]
-    pub(super) fn child_at_rank(&self, rank: usize) -> DirId {
-        DirId(load_u32(self.bytes, self.layout.children_at + rank * CHILD))
-    }
-
     /// Row `i`, whose name starts at `start` and before which `rank` directories stand.
     #[inline]
-    fn row_with(&self, i: usize, start: usize, rank: usize) -> Row<'a> {
+    pub(crate) fn row_with(&self, i: usize, start: usize, rank: usize) -> Row<'a> {
         let facts = self.facts(i);
         Row {
-            name: self.text(start, self.end(i)),
+            name: self.text(start, self.name_end(i)),
             facts,
             key: self.key(i),
             marks: self.marks(i),
@@ -171,12 +122,12 @@ impl<'a> View<'a> {
 
     pub(super) fn row(&self, i: usize) -> Row<'a> {
         let rank = if self.kind(i).is_dir() { self.rank(i) } else { 0 };
-        self.row_with(i, self.start(i), rank)
+        self.row_with(i, self.name_start(i), rank)
     }
 
     pub(super) fn rows_from(self, first: usize) -> Rows<'a> {
-        let first = first.min(self.layout.rows);
-        Rows { next: first, start: self.start(first), rank: self.rank(first), view: self }
+        let first = first.min(self.head.rows);
+        Rows { next: first, start: self.name_start(first), rank: self.rank(first), view: self }
     }
 }
 
@@ -187,6 +138,11 @@ pub(super) const fn kind_of(cell: u64) -> Kind {
         Some(kind) => kind,
         None => Kind::Unknown,
     }
+}
+
+#[inline]
+pub(super) fn marks_of(cell: u64) -> Marks {
+    Marks::from_bits(cell as u8).unwrap_or(Marks::NONE)
 }
 
 /// The rows from some row on; keeps the rank and the start of the next name instead of looking them up.
@@ -202,7 +158,7 @@ impl<'a> Iterator for Rows<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Row<'a>> {
-        if self.next == self.view.layout.rows {
+        if self.next == self.view.head.rows {
             return None;
         }
         let row = self.view.row_with(self.next, self.start, self.rank);
@@ -213,7 +169,7 @@ impl<'a> Iterator for Rows<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.view.layout.rows - self.next;
+        let left = self.view.head.rows - self.next;
         (left, Some(left))
     }
 }

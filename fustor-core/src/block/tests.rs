@@ -3,6 +3,7 @@
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
+use super::layout::Layout;
 use super::*;
 use crate::entry::Owner;
 use crate::path::is_name;
@@ -156,6 +157,23 @@ fn exercise(block: &Block) {
         assert!(block.rows_from(first).eq(tail.iter().map(Owned::row)));
     }
     assert!(is_name(block.own_name()) || block.own_name().is_empty());
+    exercise_reader(&block.reader(), &rows);
+}
+
+fn exercise_reader(reader: &BlockReader<'_>, rows: &[Owned]) {
+    let (sizes, times) = (reader.size_bounds(), reader.mtime_bounds());
+    let mut rank = 0;
+    for (i, row) in rows.iter().enumerate() {
+        let facts = row.facts;
+        assert_eq!((reader.size(i), reader.mtime(i)), (facts.size, facts.mtime));
+        assert!((sizes.0..=sizes.1).contains(&facts.size), "{sizes:?}");
+        assert!((times.0..=times.1).contains(&facts.mtime), "{times:?}");
+        assert_eq!((reader.name(i), reader.rank(i)), (&row.name[..], rank));
+        rank += usize::from(facts.kind.is_dir());
+        let ahead = rows[i..].iter().position(|row| row.facts.kind.is_dir());
+        assert_eq!(reader.next_dir(i), ahead.map_or(rows.len(), |ahead| i + ahead));
+    }
+    assert_eq!(reader.next_dir(rows.len()), rows.len());
 }
 
 #[derive(Clone, Debug)]
@@ -478,4 +496,129 @@ fn a_large_directory_becomes_blocks_of_384_rows() {
     builder.push(b"forgotten", &Facts::default());
     builder.clear();
     assert_eq!(builder.finish(b""), [Block::encode(b"", &[])]);
+}
+
+fn small() -> Block {
+    let owner = Owner { mode: 0o755, uid: 1000, gid: 100 };
+    let facts = |kind, size, mtime: i64| Facts {
+        kind,
+        size,
+        mtime: StorageTime(mtime),
+        ctime: StorageTime(mtime + 5),
+        inode: 0x0102_0000 + size,
+        nlink: 1,
+        owner,
+    };
+    let key = Key::from_parts(Stamp(3), 0x6000_0000_0000_0001);
+    let row = |name: &str, facts, marks, child| Owned {
+        name: name.into(),
+        facts,
+        key,
+        marks,
+        storage: StorageId(2),
+        child,
+    };
+    encode(&[
+        row("d", facts(Kind::Dir, 0x100, 7 * SECOND), Marks::NONE, DirId(9)),
+        row("ef", facts(Kind::File, 0x234, 9 * SECOND), Marks::SUSPECT, DirId::NONE),
+    ])
+}
+
+#[test]
+fn the_format_is_frozen() {
+    let fields = [
+        "01 02 0300 02000000 01000000 0100 0100",
+        "02 01 10 42 10 01 00 00 01 10",
+        "05 00010201 01 02",
+        "6f776e 09000000",
+        "0300000000000000 0100000000000060",
+        "ed010000 e8030000 64000000",
+        "00013402 0709 00003401 0001 0001",
+        "0100 0300 646566 0000000000000000",
+    ];
+    let expected = fields.concat().replace(' ', "");
+    let bytes: String = small().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn each_defect_is_named() {
+    let bytes = small().as_bytes().to_vec();
+    let check = |at: usize, byte: u8, expected: BlockError| {
+        let mut broken = bytes.clone();
+        broken[at] = byte;
+        assert_eq!(Block::parse(&broken), Err(expected), "byte {at} = {byte}");
+    };
+    let column = |field: Field| field.to_string();
+    let shape = |field: Field| layout::SHAPES_AT + field as usize;
+    let at = Layout::of(&bytes);
+    let cell = |field: Field, i: usize| {
+        let column = at.column(field);
+        column.at + i * usize::from(column.width)
+    };
+    check(0, 2, BlockError::Version(2));
+    check(layout::FLAGS_AT, 8, BlockError::Flags(8));
+    check(layout::ROWS_AT + 1, 2, BlockError::Rows(514));
+    check(layout::DIRS_AT, 3, BlockError::Dirs { said: 3, found: 0 });
+    check(shape(Field::Size), 9, BlockError::Shape { column: column(Field::Size), shape: 9 });
+    check(shape(Field::Kind), 2, BlockError::Shape { column: column(Field::Kind), shape: 2 });
+    check(shape(Field::Key), 16, BlockError::Shape { column: column(Field::Key), shape: 16 });
+    check(at.own_at, b'/', BlockError::OwnName { len: 3 });
+    let (found, value) = (0, 8);
+    check(cell(Field::Kind, 0), 1, BlockError::Dirs { said: 1, found });
+    check(cell(Field::Kind, 1), 8, BlockError::Cell { column: column(Field::Kind), row: 1, value });
+    check(
+        cell(Field::Marks, 0),
+        8,
+        BlockError::Cell { column: column(Field::Marks), row: 0, value },
+    );
+    check(at.names_at, b'z', BlockError::Order { row: 1 });
+    check(at.names_at + 1, 0, BlockError::Name { row: 1 });
+    check(at.ends.at, 0, BlockError::Name { row: 0 });
+    check(at.ends.at, 9, BlockError::NameEnd { row: 0, end: 9 });
+    check(at.ends.at + 2, 4, BlockError::Truncated { at: bytes.len() });
+    check(at.ends.at + 2, 2, BlockError::Trailing { at: bytes.len() - 1 });
+    check(bytes.len() - 1, 1, BlockError::Tail { at: bytes.len() - 8 });
+    let mut longer = bytes.clone();
+    longer.push(0);
+    assert_eq!(Block::parse(&longer), Err(BlockError::Trailing { at: bytes.len() }));
+    let mut orphan = bytes.clone();
+    orphan[at.children_at..at.children_at + 4].fill(0xff);
+    assert_eq!(Block::parse(&orphan), Err(BlockError::Child { rank: 0 }));
+}
+
+#[test]
+fn palettes_and_their_indexes_are_checked() {
+    let keyed = |i: i64| Owned { key: Key::from_parts(Stamp(i), 0), ..file(i.to_string(), 1) };
+    let bytes = encode(&[keyed(0), keyed(1)]).as_bytes().to_vec();
+    let layout = Layout::of(&bytes);
+    let mut wild = bytes.clone();
+    wild[layout.column(Field::Key).at + 1] = 2;
+    let cell = BlockError::Cell { column: "key".into(), row: 1, value: 2 };
+    assert_eq!(Block::parse(&wild), Err(cell));
+    let mut empty = Block::encode(b"", &[]).as_bytes().to_vec();
+    empty.splice(layout::HEADER..layout::HEADER, [0; layout::OWNER]);
+    empty[layout::OWNERS_AT] = 1;
+    let palette = BlockError::Palette { column: "owner".into(), entries: 1 };
+    assert_eq!(Block::parse(&empty), Err(palette));
+}
+
+#[test]
+fn a_second_key_and_a_directory_are_spliced_in() {
+    let dir = |name: &str, id| {
+        let plain = file(name, 0);
+        Owned { facts: Facts { kind: Kind::Dir, ..plain.facts }, child: DirId(id), ..plain }
+    };
+    let newer = Key::from_parts(Stamp(5), 1);
+    let mut rows = vec![dir("a", 7), file("b", 0), dir("d", 9)];
+    let mut block = encode(&rows);
+    assert_eq!(block.shared_key(), Some(Key::NONE));
+    rows[1].key = newer;
+    assert!(block.patch(1, &rows[1].row()), "the index of keys gets its first byte");
+    rows.insert(2, Owned { key: newer, ..dir("c", 8) });
+    let longer = block.insert(2, &rows[2].row()).expect("a mixed block takes a directory");
+    assert_eq!(decode(&longer), rows);
+    assert_eq!(longer.children().collect::<Vec<_>>(), [DirId(7), DirId(8), DirId(9)]);
+    assert_eq!(Block::parse(longer.as_bytes()).as_ref(), Ok(&longer));
+    exercise(&longer);
 }

@@ -167,11 +167,11 @@ fn check_shape(field: Field, shape: u8) -> Result<(), BlockError> {
 }
 
 fn check_length(view: &View<'_>) -> Result<(), BlockError> {
-    let (bytes, layout) = (view.bytes, &view.layout);
+    let (bytes, layout) = (view.bytes, &view.layout());
     if layout.names_at + TAIL > bytes.len() {
         return Err(BlockError::Truncated { at: bytes.len() });
     }
-    let end = layout.names_at.saturating_add(view.start(layout.rows));
+    let end = layout.names_at.saturating_add(view.name_start(layout.rows));
     match end.saturating_add(TAIL).cmp(&bytes.len()) {
         Ordering::Greater => return Err(BlockError::Truncated { at: bytes.len() }),
         Ordering::Less => return Err(BlockError::Trailing { at: end + TAIL }),
@@ -184,7 +184,7 @@ fn check_length(view: &View<'_>) -> Result<(), BlockError> {
 }
 
 fn check_cells(view: &View<'_>) -> Result<(), BlockError> {
-    let layout = &view.layout;
+    let layout = &view.layout();
     check_palette(view, Field::Key, layout.keys)?;
     check_palette(view, Field::Owner, layout.owners)?;
     for field in Field::ALL {
@@ -207,9 +207,9 @@ fn check_cells(view: &View<'_>) -> Result<(), BlockError> {
 }
 
 fn check_palette(view: &View<'_>, field: Field, entries: usize) -> Result<(), BlockError> {
-    let fits = index_width(entries) <= view.layout.column(field).width;
+    let fits = index_width(entries) <= view.column(field).width;
     let bounded = entries <= 2 * CHUNK_ROWS;
-    if fits && bounded && (entries == 0) == (view.layout.rows == 0) {
+    if fits && bounded && (entries == 0) == (view.head.rows == 0) {
         return Ok(());
     }
     Err(BlockError::Palette { column: field.to_string(), entries })
@@ -221,8 +221,8 @@ fn limit(view: &View<'_>, field: Field) -> Option<u64> {
         Field::Size | Field::Mtime | Field::Ctime | Field::Inode => None,
         Field::Nlink => Some(u64::from(u32::MAX)),
         Field::Kind | Field::Marks => Some(7),
-        Field::Owner => Some((view.layout.owners as u64).saturating_sub(1)),
-        Field::Key => Some((view.layout.keys as u64).saturating_sub(1)),
+        Field::Owner => Some((view.head.owners as u64).saturating_sub(1)),
+        Field::Key => Some((view.head.keys as u64).saturating_sub(1)),
         Field::Storage => Some(u64::from(u16::MAX)),
     }
 }
@@ -232,10 +232,10 @@ fn check_names(view: &View<'_>) -> Result<(), BlockError> {
     if !own_name.is_empty() && !is_name(own_name) {
         return Err(BlockError::OwnName { len: own_name.len() });
     }
-    let last = view.start(view.layout.rows);
+    let last = view.name_start(view.head.rows);
     let (mut start, mut before) = (0, &b""[..]);
-    for row in 0..view.layout.rows {
-        let end = view.end(row);
+    for row in 0..view.head.rows {
+        let end = view.name_end(row);
         if end < start || end > last {
             return Err(BlockError::NameEnd { row, end });
         }

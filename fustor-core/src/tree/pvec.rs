@@ -48,11 +48,6 @@ impl<T, const LEAF: u32, const INNER: u32> PersistentVec<T, LEAF, INNER> {
         self.len
     }
 
-    /// Whether there are none.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The value at `i`, if there is one.
     #[inline]
     pub(crate) fn get(&self, i: usize) -> Option<&T> {
@@ -76,6 +71,7 @@ impl<T, const LEAF: u32, const INNER: u32> PersistentVec<T, LEAF, INNER> {
     }
 
     /// The values in order.
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let leaves = (0..self.len).step_by(Self::LEAF_LEN).filter_map(|first| self.leaf(first));
         leaves.flatten().take(self.len)
@@ -330,7 +326,7 @@ mod tests {
         *values.get_mut(4321).unwrap() = 2;
         assert_eq!((snapshot.get(4321), values.get(4321)), (Some(&1), Some(&2)));
         assert_eq!(
-            (values.iter().count(), values.is_empty(), values.get_mut(5000)),
+            (values.iter().count(), values.len() == 0, values.get_mut(5000)),
             (5000, false, None)
         );
     }

@@ -1,0 +1,127 @@
+//! A view fed as an agent feeds it: sealed batches, stamps that only grow, one storage.
+
+use fustor_core::{
+    Applied, Batch, Block, BootTime, ClockMap, Command, Event, Facts, Kind, Mono, Now, Origin,
+    RootIdentity, Seq, Stamp, StorageId, Tier, View, ViewConfig,
+};
+
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// October 2025: later than every file of a plan but restored ones' ctime.
+const BEGIN: i64 = 1_760_000_000 * fustor_core::SECOND;
+/// Between two commands.
+const STEP: i64 = 1_000_000;
+/// Rows after which a batch of listings is sealed.
+pub const BATCH_ROWS: usize = 4096;
+const STORAGE: StorageId = StorageId(0);
+
+/// A view with the clock and the sequence numbers of its only agent.
+pub struct Feed {
+    /// The view that is measured.
+    pub view: View,
+    now: i64,
+    seq: u32,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Feed {
+    /// An empty view with an attached agent.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut feed = Self { view: View::new(ViewConfig::default(), 1), now: BEGIN, seq: 0 };
+        let root = RootIdentity { fs_type: 1, fs_id: 1, inode: 1 };
+        feed.command(Command::Attach { storage: STORAGE, root, writers_watched: true });
+        feed
+    }
+
+    /// A view that holds all of `plan`.
+    #[must_use]
+    pub fn loaded(plan: &Plan) -> Self {
+        let mut feed = Self::new();
+        feed.load(plan, 0);
+        feed
+    }
+
+    /// Sends a complete listing of every directory of `plan`.
+    pub fn load(&mut self, plan: &Plan, version: u32) {
+        let mut from = 0;
+        while from < plan.dirs().len() {
+            let events = self.listings(plan, from, BATCH_ROWS, version);
+            from += events.len();
+            self.send(events);
+        }
+    }
+
+    /// Listings of the directories of `plan` from `from` on, until they hold `rows` rows.
+    #[must_use]
+    pub fn listings(&self, plan: &Plan, from: usize, rows: usize, version: u32) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut count = 0;
+        for d in from..plan.dirs().len() {
+            if count >= rows {
+                break;
+            }
+            let listing = plan.listing(d, version, self.stamp());
+            count += listing.blocks.iter().map(Block::len).sum::<usize>();
+            events.push(Event::Listing(listing));
+        }
+        events
+    }
+
+    /// `count` realtime upserts: four in five change a file, chosen evenly, the others create one.
+    #[must_use]
+    pub fn upserts(&self, plan: &Plan, rng: &mut Rng, count: usize, version: u32) -> Vec<Event> {
+        let stamp = self.stamp();
+        let upsert = |_| {
+            let (d, j) = plan.random_file(rng);
+            let path =
+                if rng.chance(80) { plan.file_path(d, j) } else { plan.new_path(d, rng.bits()) };
+            let facts = Facts { kind: Kind::File, ..plan.file_facts(d, j, version) };
+            Event::Upsert { path, stamp, tier: Tier::Atomic, facts }
+        };
+        (0..count).map(upsert).collect()
+    }
+
+    /// Seals and applies one batch.
+    pub fn send(&mut self, events: Vec<Event>) -> Applied {
+        self.seq += 1;
+        let origin = Origin { seq: Seq(self.seq), ..Origin::default() };
+        let batch = Batch {
+            storage: STORAGE,
+            origin,
+            clock: ClockMap::default(),
+            cache_window_ns: 0,
+            events,
+        };
+        self.command(Command::Batch(batch))
+    }
+
+    /// A stamp before that of every listing of [`Self::load`], and after the horizon.
+    #[must_use]
+    pub const fn early() -> BootTime {
+        BootTime(BEGIN)
+    }
+
+    /// A stamp for an observation that is made now: after all earlier commands, before the next.
+    #[must_use]
+    pub const fn stamp(&self) -> BootTime {
+        BootTime(self.now + STEP / 2)
+    }
+
+    /// Now, for queries.
+    #[must_use]
+    pub const fn now(&self) -> Now {
+        Now { mono: Mono(self.now - BEGIN), wall: Stamp(self.now) }
+    }
+
+    fn command(&mut self, command: Command) -> Applied {
+        self.now += STEP;
+        self.view.apply(self.now(), command)
+    }
+}

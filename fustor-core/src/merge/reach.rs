@@ -1,0 +1,259 @@
+//! The way of evidence from the root down to the directory that holds the name it speaks of.
+
+use crate::entry::{Facts, Marks, Row};
+use crate::event::{Refusal, Verdict};
+use crate::id::DirId;
+use crate::key::{Key, Tier};
+use crate::path::ViewPath;
+use crate::time::Stamp;
+use crate::tree::{Delta, Flags};
+
+use super::rule::Known;
+use super::{Arbiter, Hearing};
+
+/// A directory on the way, with what holds for everything in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    pub(super) dir: DirId,
+    /// The greatest absence that the directory and its ancestors outlived.
+    pub(super) absence: Key,
+    /// The greatest key of a move of the directory or an ancestor.
+    pub(super) moved: Key,
+}
+
+/// The way that evidence took last, so that the next in the same directory need not take it again: without it a chain
+/// of n directories costs n² steps. Whatever changes an absence or a place on a way clears it.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    path: Vec<u8>,
+    /// The directories on the way, each with the length of its path.
+    sites: Vec<(usize, Site)>,
+}
+
+impl Trail {
+    pub(super) fn clear(&mut self) {
+        self.path.clear();
+        self.sites.clear();
+    }
+
+    /// Goes back to the deepest directory that lies on the way to `path`, and gives it with the length of its path.
+    fn rejoin(&mut self, path: &[u8]) -> Option<(usize, Site)> {
+        let common = self.path.iter().zip(path).take_while(|(a, b)| a == b).count();
+        let on_way = |end: usize| end <= common && (end == path.len() || path[end] == b'/');
+        while self.sites.last().is_some_and(|(end, _)| !on_way(*end)) {
+            self.sites.pop();
+        }
+        self.path.truncate(self.sites.last().map_or(0, |(end, _)| *end));
+        self.sites.last().copied()
+    }
+
+    fn go_on(&mut self, name: &[u8], site: Site) {
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
+        self.sites.push((self.path.len(), site));
+    }
+}
+
+/// A row without its name, so that the tree can be edited while it is at hand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Old {
+    pub(super) facts: Facts,
+    pub(super) key: Key,
+    pub(super) marks: Marks,
+    pub(super) storage: crate::id::StorageId,
+    pub(super) child: DirId,
+}
+
+impl Old {
+    pub(super) fn of(row: &Row<'_>) -> Self {
+        Self {
+            facts: row.facts,
+            key: row.key,
+            marks: row.marks,
+            storage: row.storage,
+            child: row.child,
+        }
+    }
+
+    pub(super) fn named<'a>(&self, name: &'a [u8]) -> Row<'a> {
+        let Self { facts, key, marks, storage, child } = *self;
+        Row { name, facts, key, marks, storage, child }
+    }
+}
+
+impl Arbiter {
+    pub(super) fn root_site(&self) -> Site {
+        Site { dir: DirId::ROOT, absence: self.writer.meta(DirId::ROOT).floor, moved: Key::NONE }
+    }
+
+    /// The directory `child` of `site`.
+    pub(super) fn enter(&self, site: &Site, child: DirId) -> Site {
+        let meta = self.writer.meta(child);
+        Site {
+            dir: child,
+            absence: site.absence.max(meta.floor),
+            moved: site.moved.max(self.moved_at(child)),
+        }
+    }
+
+    pub(super) fn moved_at(&self, dir: DirId) -> Key {
+        if self.writer.meta(dir).flags.has(Flags::MOVED) {
+            self.moves.get(&dir).copied().unwrap_or(Key::NONE)
+        } else {
+            Key::NONE
+        }
+    }
+
+    /// What is known of a name in a directory.
+    pub(super) fn known(&self, site: &Site, name: &[u8]) -> (Known, Option<Old>) {
+        match self.writer.entries(site.dir).find(name) {
+            Some(row) => (self.known_row(site, &row), Some(Old::of(&row))),
+            None => (Known::Nothing { absence: self.absence_of_missing(site, name) }, None),
+        }
+    }
+
+    /// The greatest absence of a name that has no row: a directory's listing counts, for if its newest one had this
+    /// name, something greater has buried it since.
+    pub(super) fn absence_of_missing(&self, site: &Site, name: &[u8]) -> Key {
+        let listed = self.writer.meta(site.dir).listed;
+        site.absence.max(listed).max(self.tombstones.key(site.dir, name))
+    }
+
+    pub(super) fn known_row(&self, site: &Site, row: &Row<'_>) -> Known {
+        let Row { facts, key, marks, child, .. } = *row;
+        if child == DirId::NONE {
+            return Known::Leaf { own: key.max(site.moved), facts };
+        }
+        let meta = self.writer.meta(child);
+        let own = if marks.has(Marks::PLACEHOLDER) {
+            Key::NONE
+        } else {
+            key.max(meta.confirmed).max(site.moved)
+        };
+        let presence = meta.presence.max(site.moved).max(self.moved_at(child));
+        Known::Dir { own, facts, floor: site.absence.max(meta.floor), presence }
+    }
+
+    /// Walks evidence of presence down to the directory at `path`, creating placeholders on the way and raising every
+    /// ancestor whose absence it exceeds.
+    ///
+    /// # Errors
+    /// The verdict on evidence that does not arrive.
+    pub(super) fn reach(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        path: &ViewPath,
+        key: Key,
+    ) -> Result<Site, Verdict> {
+        let bytes = if path.is_root() { &[][..] } else { path.as_bytes() };
+        let joined = self.trail.rejoin(bytes).filter(|(_, site)| key > site.absence);
+        if joined.is_none() {
+            self.trail.clear();
+        }
+        let (from, mut site) = joined.unwrap_or((0, self.root_site()));
+        let mut names = bytes[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
+        while let Some(name) = names.next() {
+            match self.step(hearing, &site, name, key) {
+                Ok(next) => {
+                    site = next;
+                    self.trail.go_on(name, site);
+                }
+                Err(verdict) => {
+                    self.writer.raise_presence(site.dir, key);
+                    let rest: Vec<&[u8]> = std::iter::once(name).chain(names).collect();
+                    self.follow(hearing, site.dir, &rest, key);
+                    return Err(verdict);
+                }
+            }
+        }
+        if self.is_beyond_horizon(hearing, site.dir, key) {
+            hearing.ask_listing(path.clone(), false);
+            return Err(Verdict::Queued);
+        }
+        Ok(site)
+    }
+
+    fn step(
+        &mut self,
+        hearing: &Hearing<'_>,
+        site: &Site,
+        name: &[u8],
+        key: Key,
+    ) -> Result<Site, Verdict> {
+        let (known, old) = self.known(site, name);
+        match (known, old) {
+            (Known::Dir { floor, .. }, Some(old)) if key > floor => Ok(self.enter(site, old.child)),
+            (Known::Leaf { own, .. }, Some(old)) if key > own => {
+                self.infer_dir(hearing, site, name, key, Some(old), own)
+            }
+            (Known::Nothing { absence }, _) if key > absence => {
+                self.infer_dir(hearing, site, name, key, None, Key::NONE)
+            }
+            (Known::Dir { .. } | Known::Leaf { .. } | Known::Nothing { .. }, _) => {
+                Err(Verdict::Buried)
+            }
+        }
+    }
+
+    /// Puts a placeholder directory where there is nothing, or something older that is no directory.
+    fn infer_dir(
+        &mut self,
+        hearing: &Hearing<'_>,
+        site: &Site,
+        name: &[u8],
+        key: Key,
+        old: Option<Old>,
+        leaf: Key,
+    ) -> Result<Site, Verdict> {
+        if old.is_none() && self.is_full() {
+            return Err(Verdict::Refused(Refusal::Full));
+        }
+        let child = self.found_dir(site, name, key, leaf);
+        let row = Old {
+            facts: Facts::PLACEHOLDER,
+            key: Key::NONE,
+            marks: Marks::PLACEHOLDER,
+            storage: hearing.storage,
+            child,
+        };
+        // A scan that reaches a directory before its parent's listing has seen no change.
+        let at = if key.tier() == Tier::Scan { Stamp::MIN } else { key.stamp() };
+        let mut delta = Delta { unlisted: 1, at, ..Delta::default() };
+        if let Some(old) = old {
+            delta.take_row(&old.named(name));
+            self.suspects.clear(site.dir, name);
+        }
+        delta.add_row(&row.named(name));
+        self.writer.entries_mut(site.dir).put(&row.named(name));
+        self.writer.shift(site.dir, &delta, key);
+        Ok(self.enter(site, child))
+    }
+
+    /// Makes the directory of that name, seen at `key`, above the absences that it overcame; `leaf` is the key of older
+    /// evidence that it was no directory.
+    pub(super) fn found_dir(&mut self, site: &Site, name: &[u8], key: Key, leaf: Key) -> DirId {
+        let listed = if leaf.is_none() { self.writer.meta(site.dir).listed } else { Key::NONE };
+        let floor = leaf.max(listed).max(self.tombstones.key(site.dir, name));
+        let child = self.claim_id(site.dir, name);
+        let meta = self.writer.meta_mut(child);
+        meta.floor = floor;
+        meta.presence = key;
+        self.tombstones.outlive(site.dir, name);
+        child
+    }
+
+    pub(super) fn is_full(&mut self) -> bool {
+        let totals = &self.writer.meta(DirId::ROOT).totals;
+        let full =
+            self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
+        self.truncated |= full;
+        full
+    }
+
+    /// Whether evidence is too old to be judged in this directory.
+    pub(super) fn is_beyond_horizon(&self, hearing: &Hearing<'_>, dir: DirId, key: Key) -> bool {
+        let own = if self.horizons.is_empty() { None } else { self.horizons.get(&dir).copied() };
+        key.stamp()
+            <= hearing.now.wall.minus(self.config.tombstone_ttl_ns).max(own.unwrap_or(Stamp::MIN))
+    }
+}

@@ -1,0 +1,147 @@
+//! What differs between two states of a tree: cost proportional to the directories that changed.
+
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+use crate::block::Block;
+use crate::entry::Row;
+use crate::id::DirId;
+
+use super::entries::Entries;
+use super::{Tree, meta};
+
+/// One difference. Paths come from [`Tree::path_of`] of the tree that the item names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// An entry is new or has other facts or marks. `dir` is a directory of the newer tree.
+    Upsert {
+        /// The directory that holds it.
+        dir: DirId,
+        /// The row as it is now.
+        row: Row<'a>,
+    },
+    /// An entry is gone, with all that was below it. `dir` is a directory of the older tree.
+    Remove {
+        /// The directory that held it.
+        dir: DirId,
+        /// The row as it was.
+        row: Row<'a>,
+    },
+    /// A directory has another name or another parent, with all that is below it.
+    Rename {
+        /// Its id, the same in both trees.
+        id: DirId,
+    },
+}
+
+impl Tree {
+    /// Calls `visit` for each difference between this tree and a newer state of it. A directory that moved is one
+    /// `Rename`; its row under the old and new parent is not reported again. Directories below a new or removed one
+    /// are reported by their contents or not at all, respectively.
+    pub fn diff<'a>(&'a self, newer: &'a Self, visit: &mut dyn FnMut(Change<'a>)) {
+        let (old_root, new_root) = (self.root_row(), newer.root_row());
+        if old_root != new_root {
+            visit(Change::Upsert { dir: DirId::NONE, row: new_root });
+        }
+        self.entries.diff(&newer.entries, &mut |index, old, new| {
+            let dir = DirId(u32::try_from(index).unwrap_or(u32::MAX));
+            let (Some(new), false) = (new, matches!(new, None | Some(Entries::Vacant))) else {
+                return;
+            };
+            if !newer.is_attached(dir) {
+                return;
+            }
+            match old.filter(|_| self.is_same_dir(newer, dir)) {
+                Some(old) if old.same(new) => {}
+                Some(old) => self.diff_rows(newer, dir, old, new, visit),
+                None => new.rows().for_each(|row| visit(Change::Upsert { dir, row })),
+            }
+        });
+    }
+
+    /// Whether `dir` names the same attached directory in both trees.
+    fn is_same_dir(&self, newer: &Self, dir: DirId) -> bool {
+        (dir.0 as usize) < self.metas.len()
+            && self.meta(dir).generation == newer.meta(dir).generation
+            && !matches!(self.entries(dir), Entries::Vacant)
+            && self.is_attached(dir)
+    }
+
+    fn diff_rows<'a>(
+        &'a self,
+        newer: &'a Self,
+        dir: DirId,
+        old: &'a Entries,
+        new: &'a Entries,
+        visit: &mut dyn FnMut(Change<'a>),
+    ) {
+        if old.own_name() != new.own_name() || self.meta(dir).parent != newer.meta(dir).parent {
+            visit(Change::Rename { id: dir });
+        }
+        let mut was = rows_where_changed(old, new).peekable();
+        let mut is = rows_where_changed(new, old).peekable();
+        while let Some(side) = next_side(&mut was, &mut is) {
+            match side {
+                Side::Old(row) => {
+                    if row.child == DirId::NONE || !self.lives_elsewhere(newer, row.child) {
+                        visit(Change::Remove { dir, row });
+                    }
+                }
+                Side::New(row) => {
+                    if row.child == DirId::NONE || !newer.lived_elsewhere(self, row.child) {
+                        visit(Change::Upsert { dir, row });
+                    }
+                }
+                Side::Both(before, row) => {
+                    if before != row {
+                        visit(Change::Upsert { dir, row });
+                    }
+                }
+            }
+        }
+    }
+
+    fn lives_elsewhere(&self, newer: &Self, child: DirId) -> bool {
+        self.is_same_dir(newer, child) && newer.is_attached(child)
+    }
+
+    fn lived_elsewhere(&self, older: &Self, child: DirId) -> bool {
+        older.is_same_dir(self, child)
+    }
+}
+
+/// The rows of `this`, leaving out blocks that `other` holds too, by address.
+fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterator<Item = Row<'a>> {
+    let mut shared: Vec<*const u8> =
+        other.blocks().map(|block| block.as_bytes().as_ptr()).collect();
+    shared.sort_unstable();
+    this.blocks()
+        .filter(move |block| shared.binary_search(&block.as_bytes().as_ptr()).is_err())
+        .flat_map(Block::rows)
+}
+
+enum Side<'a> {
+    Old(Row<'a>),
+    New(Row<'a>),
+    Both(Row<'a>, Row<'a>),
+}
+
+fn next_side<'a>(
+    was: &mut Peekable<impl Iterator<Item = Row<'a>>>,
+    is: &mut Peekable<impl Iterator<Item = Row<'a>>>,
+) -> Option<Side<'a>> {
+    let order = match (was.peek(), is.peek()) {
+        (None, None) => return None,
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(a), Some(b)) => a.name.cmp(b.name),
+    };
+    match order {
+        Ordering::Less => was.next().map(Side::Old),
+        Ordering::Greater => is.next().map(Side::New),
+        Ordering::Equal => was.next().zip(is.next()).map(|(a, b)| Side::Both(a, b)),
+    }
+}
+
+const _: () =
+    assert!(size_of::<meta::Meta>() <= 192, "a directory's row of keys and totals must stay small");

@@ -1,0 +1,12 @@
+//! All tests of the core that use only its public doors: the reference model, the case book and the house rules.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the core is pure; its tests read sources and the environment"
+)]
+
+mod cases;
+mod model;
+mod observe;
+mod script;
+mod tidy;

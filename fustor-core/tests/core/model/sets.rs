@@ -1,0 +1,116 @@
+//! Invariant "order-free": the tree is a function of the set of observations, whatever their order, doubling and batching.
+
+use fustor_core::{Applied, Batch, Command, Mono, Now, SECOND, Snapshot, Stamp, View, ViewConfig};
+use proptest::prelude::*;
+
+use super::generate::{LAST, Set, delivery, sets};
+use super::reference::Reference;
+use super::runs;
+use crate::observe::{Entry, bytes, entries, recount};
+use crate::script::{BASE, write};
+
+/// When every batch arrives, in seconds after the base.
+const NOW: i64 = LAST + 1;
+
+fn config(set: &Set) -> ViewConfig {
+    ViewConfig { tombstone_ttl_ns: (NOW - set.horizon) * SECOND, ..ViewConfig::default() }
+}
+
+fn now() -> Now {
+    Now { mono: Mono(0), wall: Stamp(BASE + NOW * SECOND) }
+}
+
+fn defined(set: &Set) -> Vec<Entry> {
+    let mut reference = Reference::new(Stamp(BASE + set.horizon * SECOND));
+    set.observations.iter().for_each(|(_, batch)| reference.admit(batch));
+    reference.tree()
+}
+
+/// Applies batches one by one; every invariant must hold after each.
+fn replay(config: &ViewConfig, batches: &[Batch]) -> Result<(Snapshot, Vec<Applied>), String> {
+    let mut view = View::new(config.clone(), 1);
+    let mut applied = Vec::new();
+    for batch in batches {
+        applied.push(view.apply(now(), Command::Batch(batch.clone())));
+        view.check().map_err(|error| format!("check: {error:?}"))?;
+        recount(&view.snapshot())?;
+        // Ids of what was cut off are given out again, while their side tables may still be there.
+        if applied.len() % 2 == 0 {
+            let _more_remains = view.release(2);
+            view.check().map_err(|error| format!("check after release: {error:?}"))?;
+        }
+    }
+    Ok((view.snapshot(), applied))
+}
+
+fn differences(seen: &[Entry], defined: &[Entry]) -> String {
+    let lacks = defined.iter().filter(|entry| !seen.contains(entry));
+    let excess = seen.iter().filter(|entry| !defined.contains(entry));
+    let text = |entries: Vec<String>| entries.join("\n  ");
+    format!(
+        "the definition has\n  {}\nthe view has\n  {}",
+        text(lacks.map(|entry| format!("{entry:?}")).collect()),
+        text(excess.map(|entry| format!("{entry:?}")).collect()),
+    )
+}
+
+fn script(batches: &[Batch]) -> String {
+    batches.iter().map(write).collect()
+}
+
+proptest! {
+    #![proptest_config(runs(4000))]
+
+    #[test]
+    fn order_free(set in sets(14)) {
+        let defined = defined(&set);
+        for order in 0..4 {
+            let batches = delivery(&set, order);
+            let seen = match replay(&config(&set), &batches) {
+                Ok((snapshot, _)) => entries(&snapshot),
+                Err(error) => return Err(TestCaseError::fail(format!("{error}\n{}", script(&batches)))),
+            };
+            prop_assert!(seen == defined, "{}\n{}", differences(&seen, &defined), script(&batches));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(runs(800))]
+
+    #[test]
+    fn order_free_of_many(set in sets(60)) {
+        let defined = defined(&set);
+        let batches = delivery(&set, 0);
+        let seen = match replay(&config(&set), &batches) {
+            Ok((snapshot, _)) => entries(&snapshot),
+            Err(error) => return Err(TestCaseError::fail(format!("{error}\n{}", script(&batches)))),
+        };
+        prop_assert!(seen == defined, "{}\n{}", differences(&seen, &defined), script(&batches));
+    }
+
+    #[test]
+    fn replay_is_exact(set in sets(30)) {
+        let batches = delivery(&set, 0);
+        let (first, applied) = replay(&config(&set), &batches).map_err(TestCaseError::fail)?;
+        let (second, again) = replay(&config(&set), &batches).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(applied, again);
+        prop_assert_eq!(bytes(&first), bytes(&second));
+    }
+}
+
+/// Without switching a rule of the definition on, no random set would ever meet it: each must decide something.
+#[test]
+fn random_sets_meet_every_rule_of_the_definition() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut placeholders, mut empty, mut trees) = (0, 0, 0);
+    for _ in 0..300 {
+        let set = sets(14).new_tree(&mut runner).expect("no filter rejects").current();
+        let tree = defined(&set);
+        placeholders += usize::from(tree[1..].iter().any(|entry| entry.facts.is_none()));
+        empty += usize::from(tree.len() == 1);
+        trees += usize::from(tree.len() > 3);
+    }
+    assert!(placeholders > 50 && trees > 100 && empty < 100, "{placeholders} {trees} {empty}");
+}

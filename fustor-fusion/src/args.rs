@@ -1,0 +1,121 @@
+//! The command line of `fustor-fusion`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A live, queryable picture of the metadata of large file systems.
+#[derive(Debug, Parser)]
+#[command(name = "fustor-fusion", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan and watch directories and answer questions about them over HTTP, in one process.
+    Watch(WatchArgs),
+}
+
+/// The standalone mode: no files to write, no agent to start. Answers come from the first second; until the first scan
+/// is complete they say `syncing` in the header X-Fustor-Trust.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct WatchArgs {
+    /// Directories to watch; each becomes a view
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Port to listen on; 0 takes any free one and prints it
+    #[arg(long, short, default_value_t = 8101)]
+    pub port: u16,
+    /// Address to listen on. There are no keys in this mode: whoever reaches the port may read all names
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// Name of the view [default: view-1]; with several directories the views are named after them
+    #[arg(long, value_name = "NAME", value_parser = view_name)]
+    pub view: Option<String>,
+    /// Most entries in one answer of /tree or /search; 0: no limit
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_tree_items: u64,
+    /// Seconds for which a file that changed is taken as possibly incomplete
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub hot_file_threshold: Duration,
+    /// Seconds between two readings of everything, which find what the kernel did not report
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = positive_seconds)]
+    pub audit_interval: Duration,
+    /// Do not ask the kernel for changes; only audits find them
+    #[arg(long)]
+    pub no_watch: bool,
+    /// How the log on standard error looks
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log more; twice: everything
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+const EXAMPLES: &str = "Examples:
+  fustor-fusion watch /data
+  fustor-fusion watch /data/a /data/b --port 9000
+  curl -s 'http://127.0.0.1:8101/api/v1/views/view-1/list?path=/'";
+
+fn view_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_alphanumeric() || ".-_".contains(c);
+    if text.is_empty() || !text.chars().all(fits) || text.starts_with('.') {
+        return Err(
+            "a name has letters, digits, '.', '-' and '_' and does not begin with '.'".into()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        short if short < Duration::from_secs(1) => Err("at least 1 second".to_owned()),
+        enough => Ok(enough),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for wrong in [
+            &["watch"][..],
+            &["watch", "/a", "--port", "70000"],
+            &["watch", "/a", "--view", "a/b"],
+            &["watch", "/a", "--hot-file-threshold", "-1"],
+            &["watch", "/a", "--audit-interval", "0"],
+            &["watsch", "/a"],
+        ] {
+            let args = std::iter::once(&"fustor-fusion").chain(wrong);
+            assert!(Cli::try_parse_from(args).is_err(), "{wrong:?}");
+        }
+    }
+}

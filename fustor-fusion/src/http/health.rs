@@ -1,0 +1,108 @@
+//! `/health` of a view: what is covered, what is missing, how far behind it is.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use fustor_core::{DirId, SECOND, Snapshot, Stamp, ViewPath};
+use serde_json::{Value, json};
+
+use super::answer::Asked;
+use super::error::{ApiError, json_body};
+use super::state::first_scan_complete;
+
+/// How many gaps and uncovered directories are named; the counts are exact.
+const NAMED: usize = 1000;
+
+pub(super) async fn show_health(asked: Asked) -> Result<Response, ApiError> {
+    asked.params.strict(&["require"])?;
+    let trust = asked.trust(&ViewPath::root(), asked.params.require()?)?;
+    let body = describe(&asked).to_string().into_bytes();
+    Ok(asked.stamped(json_body(StatusCode::OK, body), &trust))
+}
+
+fn describe(asked: &Asked) -> Value {
+    let snapshot = &asked.snapshot;
+    let totals = snapshot.tree().meta(DirId::ROOT).totals;
+    let (commands, bytes) = asked.view.host.waiting();
+    let verdicts = asked.view.host.counters().verdicts();
+    let cycles = snapshot.cycles();
+    json!({
+        "view": asked.view.host.name(),
+        "revision": snapshot.revision().to_string(),
+        "running": asked.view.host.running(),
+        "attached": snapshot.attached(),
+        "writers_watched": snapshot.writers_watched(),
+        "stale_since": snapshot.stale_since().map(seconds),
+        "truncated": snapshot.truncated(),
+        "first_scan_complete": first_scan_complete(snapshot),
+        "directories_unlisted": totals.unlisted,
+        "files": totals.files,
+        "directories": totals.dirs + 1,
+        "bytes": totals.bytes,
+        "last_change": seconds(totals.last_change),
+        "suspects": totals.suspects,
+        "blind_spots": totals.blind,
+        "gaps": gaps(snapshot),
+        "gap_directories": totals.gaps,
+        "uncovered": uncovered(snapshot),
+        "uncovered_count": totals.uncovered,
+        "scans": {
+            "completed": cycles.completed,
+            "last_begin": cycles.last_begin.map(seconds),
+            "last_end": cycles.last_end.map(seconds),
+            "running_since": cycles.running_since.map(seconds),
+        },
+        "clock": storage_clock(asked),
+        "backlog": {"commands": commands, "bytes": bytes,
+                    "directives": asked.view.host.directives().len()},
+        "observations": {"applied": verdicts.applied, "stale": verdicts.stale,
+                         "buried": verdicts.buried, "queued": verdicts.queued,
+                         "refused": verdicts.refused},
+        "pinned_revisions": asked.view.host.pins().len(),
+        "source": asked.view.source.as_ref().map(|source| source()),
+    })
+}
+
+fn storage_clock(asked: &Asked) -> Value {
+    match asked.snapshot.storage_now(asked.now) {
+        None => json!({"state": "unsure"}),
+        Some((now, uncertainty)) => json!({
+            "state": "calibrated",
+            "behind_fusion_ns": asked.now.wall.0.saturating_sub(now.0),
+            "uncertainty_ns": uncertainty,
+        }),
+    }
+}
+
+fn gaps(snapshot: &Snapshot) -> Vec<Value> {
+    let gap = snapshot.gaps().take(NAMED);
+    gap.map(|gap| {
+        json!({"path": path(snapshot, gap.scope), "since": seconds(gap.since),
+               "reason": format!("{:?}", gap.reason)})
+    })
+    .collect()
+}
+
+fn uncovered(snapshot: &Snapshot) -> Vec<Value> {
+    let found = snapshot.uncovered().take(NAMED);
+    found
+        .map(|(dir, reason, since)| {
+            json!({"path": path(snapshot, dir), "since": seconds(since),
+                   "reason": format!("{reason:?}")})
+        })
+        .collect()
+}
+
+fn path(snapshot: &Snapshot, dir: DirId) -> Option<String> {
+    snapshot.tree().path_of(dir).map(|path| path.display().into_owned())
+}
+
+/// Seconds since the epoch, to the microsecond, as 0.8 shows times.
+fn seconds(stamp: Stamp) -> Value {
+    if stamp == Stamp::MIN {
+        return Value::Null;
+    }
+    let whole = stamp.0.div_euclid(SECOND);
+    let micros = stamp.0.rem_euclid(SECOND) / 1000;
+    // Exact: both parts fit the 53 bits of a double for any date of this millennium.
+    json!(whole as f64 + micros as f64 / 1e6)
+}
