@@ -1,1 +1,155 @@
-//! What the scanner does with errors that a sandbox cannot provoke.
+//! What the scanner does with errors and hanging directories. Run by root, mode bits refuse nothing, and a sandbox has
+//! no broken disk: the errors are injected where the system calls are made.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use fustor_core::{CyclePhase, Event, Listing, UncoveredReason, ViewPath};
+use rustix::io::Errno;
+
+use super::Fault;
+use crate::SourceConfig;
+use crate::outbox::{Outlet, outbox};
+use crate::source::{Source, start_with};
+
+#[derive(Default)]
+struct Seen {
+    listings: BTreeMap<String, Vec<Listing>>,
+    uncovered: Vec<(String, UncoveredReason)>,
+    covered: Vec<String>,
+    ended: usize,
+}
+
+impl Seen {
+    fn until(&mut self, outlet: &Outlet, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "{what}: not seen in time");
+            let Some(sealed) = outlet.recv(Duration::from_millis(20)) else { continue };
+            for event in sealed.events {
+                self.add(event);
+            }
+        }
+    }
+
+    fn add(&mut self, event: Event) {
+        match event {
+            Event::Listing(listing) => {
+                self.listings.entry(listing.dir.to_string()).or_default().push(listing);
+            }
+            Event::Uncovered { dir, reason, .. } => self.uncovered.push((dir.to_string(), reason)),
+            Event::Covered { dir } => self.covered.push(dir.to_string()),
+            Event::Cycle { phase: CyclePhase::End, .. } => self.ended += 1,
+            Event::Cycle { .. }
+            | Event::Upsert { .. }
+            | Event::Delete { .. }
+            | Event::Rename { .. }
+            | Event::Gap { .. }
+            | Event::RootLost { .. } => {}
+        }
+    }
+}
+
+fn source(root: &Path, hang_after: Duration, fault: Fault) -> (Source, Outlet) {
+    fs::create_dir_all(root.join("a/bad/below")).unwrap();
+    fs::create_dir_all(root.join("b/good")).unwrap();
+    fs::write(root.join("a/bad/file"), b"1").unwrap();
+    let (sink, outlet) = outbox();
+    let config =
+        SourceConfig { watch: false, scan_workers: 1, hang_after, ..SourceConfig::new(root) };
+    (start_with(config, sink, Some(fault)).unwrap(), outlet)
+}
+
+fn failing(path: &'static str, name: &'static str, errno: Errno, times: usize) -> Fault {
+    let left = Mutex::new(times);
+    Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        let mut left = left.lock().unwrap();
+        if dir.as_bytes() != path.as_bytes() || entry != name.as_bytes() || *left == 0 {
+            return None;
+        }
+        *left -= 1;
+        Some(io::Error::from(errno))
+    })
+}
+
+#[test]
+fn an_unreadable_directory_costs_nothing_but_itself_and_is_tried_again() {
+    let cases = [
+        (Errno::ACCESS, UncoveredReason::Unreadable),
+        (Errno::IO, UncoveredReason::Failing),
+        (Errno::STALE, UncoveredReason::Failing),
+    ];
+    for (errno, reason) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, outlet) =
+            source(dir.path(), Duration::from_secs(30), failing("/a/bad", "", errno, 1));
+        let mut seen = Seen::default();
+        seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+        assert_eq!(seen.uncovered, [("/a/bad".to_owned(), reason)]);
+        assert!(seen.listings.contains_key("/b/good") && !seen.listings.contains_key("/a/bad"));
+        seen.until(&outlet, "another try", |seen| seen.covered == ["/a/bad"]);
+        assert!(seen.listings["/a/bad"][0].complete);
+        seen.until(&outlet, "what is below", |seen| seen.listings.contains_key("/a/bad/below"));
+        source.stop();
+    }
+}
+
+#[test]
+fn an_entry_that_cannot_be_looked_at_makes_its_listing_incomplete() {
+    let dir = tempfile::tempdir().unwrap();
+    let fault = failing("/a/bad", "file", Errno::IO, 1);
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    let first = &seen.listings["/a/bad"][0];
+    assert!(!first.complete);
+    let names: Vec<_> =
+        first.blocks.iter().flat_map(fustor_core::Block::rows).map(|row| row.name).collect();
+    assert_eq!(names, [b"below"]);
+    assert_eq!(seen.uncovered, [("/a/bad".to_owned(), UncoveredReason::Failing)]);
+    assert_eq!(source.progress().errors.failing, 1);
+    seen.until(&outlet, "another try", |seen| seen.covered == ["/a/bad"]);
+    assert!(seen.listings["/a/bad"][1].complete);
+}
+
+#[test]
+fn a_vanished_entry_is_no_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let fault = failing("/a/bad", "file", Errno::NOENT, 1);
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    assert!(seen.listings["/a/bad"][0].complete && seen.uncovered.is_empty());
+    assert_eq!(source.progress().errors.vanished, 1);
+}
+
+#[test]
+fn a_hanging_directory_blocks_one_worker_that_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let held = Arc::clone(&gate);
+    let fault: Fault = Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        if dir.as_bytes() == b"/a/bad" && entry.is_empty() {
+            let open = held.0.lock().unwrap();
+            drop(held.1.wait_while(open, |open| !*open).unwrap());
+        }
+        None
+    });
+    // Its only worker hangs, so that all that follows is the work of another one.
+    let (source, outlet) = source(dir.path(), Duration::from_millis(50), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle without it", |seen| seen.ended == 1);
+    seen.until(&outlet, "the report", |seen| !seen.uncovered.is_empty());
+    assert_eq!(seen.uncovered, [("/a/bad".to_owned(), UncoveredReason::Hanging)]);
+    assert!(seen.listings.contains_key("/b/good") && !seen.listings.contains_key("/a/bad"));
+    assert_eq!(source.progress().errors.hanging, 1);
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    seen.until(&outlet, "its late listing", |seen| seen.covered == ["/a/bad"]);
+    assert!(seen.listings["/a/bad"][0].complete);
+    source.stop();
+}

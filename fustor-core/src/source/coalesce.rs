@@ -411,3 +411,6 @@ impl Coalescer {
         self.told.len() < self.told_room
     }
 }
+
+#[cfg(test)]
+mod tests;
