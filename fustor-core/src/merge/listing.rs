@@ -121,21 +121,16 @@ impl Arbiter {
 
     /// The newest complete listing of a directory is this one or a newer one: pay what it owed and was awaited for.
     fn seal(&mut self, dir: DirId, proof: Key, stamp: Stamp) {
-        let meta = self.writer.meta(dir);
-        let awaited = meta.awaits_listing();
         let meta = self.writer.meta_mut(dir);
         meta.listed = meta.listed.max(proof);
         meta.verified = meta.verified.max(stamp);
-        if awaited {
-            self.writer.shift(dir, &Delta { unlisted: -1, ..Delta::default() }, Key::NONE);
-        }
+        meta.flags.set(crate::tree::Flags::UNREADABLE, false);
         self.tombstones.forget_covered(dir, proof);
         if let Some((reason, since)) = self.uncovered.get(&dir).copied()
             && since < stamp
             && reason != crate::event::UncoveredReason::WatchLimit
         {
             self.forget_uncovered(dir);
-            self.writer.meta_mut(dir).flags.set(crate::tree::Flags::UNREADABLE, false);
         }
         self.pay(dir, stamp);
     }
@@ -147,11 +142,15 @@ impl Arbiter {
         listing: &Listing,
         judgement: Judgement,
     ) {
-        let merged = match self.adopt(hearing, site, &listing.blocks, judgement) {
+        let mut merged = match self.adopt(hearing, site, &listing.blocks, judgement) {
             Some(merged) => merged,
             None => self.merge_rows(hearing, site, &listing.blocks, judgement),
         };
         let dir = site.dir;
+        if judgement.proof.is_some() && self.writer.meta(dir).awaits_listing() {
+            // It is sealed next; counted here, the way up to the root is walked once.
+            merged.delta.unlisted -= 1;
+        }
         *self.writer.entries_mut(dir) = merged.entries;
         if merged.delta.is_zero() {
             self.writer.raise_presence(dir, judgement.seen);
