@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
-use fustor_core::{Kind, Tier};
+use fustor_core::{GapReason, Kind, Tier};
 
 use crate::support::{Bench, vp};
 
@@ -238,7 +238,9 @@ fn bursts_of_every_kind_end_where_the_disk_is() {
             }
         }
         bench.wait_equal();
-        assert!(bench.model.gaps.is_empty(), "round {round}: the queues were large enough");
+        // How many reports the kernel holds is the machine's affair; the source's own queue is large enough.
+        let gaps = &bench.model.gaps;
+        assert!(gaps.iter().all(|(_, reason)| *reason == GapReason::KernelOverflow), "round {round}: {gaps:?}");
     }
 }
 
