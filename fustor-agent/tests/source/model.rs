@@ -1,11 +1,13 @@
 //! The tree that a list of observations describes, worked out as `consistency.md` defines it and sharing no code with
 //! the merge: presence and absence by stamp.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fustor_core::{
     BootTime, CyclePhase, Event, Facts, GapReason, Kind, Listing, Tier, UncoveredReason, ViewPath,
 };
+
+type Names = BTreeSet<Vec<u8>>;
 
 #[derive(Clone, Debug)]
 struct Evidence {
@@ -19,6 +21,8 @@ struct Evidence {
 pub(crate) struct Model {
     entries: BTreeMap<ViewPath, Evidence>,
     tombstones: BTreeMap<ViewPath, BootTime>,
+    /// The names in each complete listing: what it lacks is absent at its stamp, also for evidence that comes late.
+    complete: BTreeMap<ViewPath, Vec<(BootTime, Names)>>,
     moves: Vec<(ViewPath, ViewPath, BootTime)>,
     pub(crate) listings: BTreeMap<ViewPath, Vec<Listing>>,
     pub(crate) renames: Vec<(ViewPath, ViewPath)>,
@@ -29,6 +33,8 @@ pub(crate) struct Model {
     pub(crate) covered: Vec<ViewPath>,
     pub(crate) cycles: (usize, usize),
     pub(crate) root_lost: bool,
+    /// Every observation in short, for who has to find out what went wrong.
+    history: Vec<String>,
     /// Directories that a view asks for until they are listed, as its gaps do: they were listed before they moved, or
     /// moved before they were known. A listing begun later than the stamp settles it.
     pub(crate) owed: Vec<(ViewPath, BootTime)>,
@@ -42,8 +48,39 @@ fn below(path: &ViewPath, old: &ViewPath, new: &ViewPath) -> Option<ViewPath> {
     Some(rest.fold(new.clone(), |at, name| at.join(name)))
 }
 
+fn brief(event: &Event) -> String {
+    match event {
+        Event::Upsert { path, stamp, tier, facts } => {
+            format!("{} upsert {path} {tier:?} {} {}", stamp.0, facts.inode, facts.mtime.0)
+        }
+        Event::Delete { path, stamp } => format!("{} delete {path}", stamp.0),
+        Event::Rename { old, new, stamp, facts } => {
+            format!("{} rename {old} {new} {}", stamp.0, facts.inode)
+        }
+        Event::Listing(Listing { dir, stamp, complete, facts, blocks }) => {
+            let rows = blocks.iter().flat_map(fustor_core::Block::rows);
+            let names: Vec<_> = rows.map(|row| String::from_utf8_lossy(row.name)).collect();
+            format!("{} listing {dir} {} {complete} {names:?}", stamp.0, facts.inode)
+        }
+        Event::Gap { .. } | Event::Uncovered { .. } | Event::Covered { .. } => format!("{event:?}"),
+        Event::Cycle { .. } | Event::RootLost { .. } => format!("{event:?}"),
+    }
+}
+
 impl Model {
+    /// What was last observed of a path and of what is above it.
+    pub(crate) fn story(&self, path: &str) -> Vec<&str> {
+        let names: Vec<_> = path.split('/').skip(1).collect();
+        let above: Vec<_> =
+            (1..=names.len()).map(|n| format!("/{}", names[..n].join("/"))).collect();
+        let concerns =
+            |line: &&String| line.split(' ').any(|word| above.iter().any(|path| path == word));
+        let story: Vec<_> = self.history.iter().filter(concerns).map(String::as_str).collect();
+        story[story.len().saturating_sub(60)..].to_vec()
+    }
+
     pub(crate) fn apply(&mut self, event: Event) {
+        self.history.push(brief(&event));
         match event {
             Event::Upsert { path, stamp, tier, facts } => {
                 self.upserts.push((path.clone(), tier, facts));
@@ -75,6 +112,9 @@ impl Model {
             if self.tombstones.get(&here).is_some_and(|gone| *gone >= seen) {
                 return;
             }
+            if here.split().is_some_and(|(parent, name)| self.lacks(&parent, name, seen)) {
+                return;
+            }
             at = here.split().map(|(parent, _)| parent);
         }
         if self.entries.get(&path).is_none_or(|known| known.seen <= seen) {
@@ -83,6 +123,12 @@ impl Model {
             }
             self.entries.insert(path, Evidence { seen, facts, tier });
         }
+    }
+
+    /// Whether a listing later than `seen` lacks a name.
+    fn lacks(&self, dir: &ViewPath, name: &[u8], seen: BootTime) -> bool {
+        let listings = self.complete.get(dir).into_iter().flatten();
+        listings.rev().any(|(stamp, names)| *stamp > seen && !names.contains(name))
     }
 
     fn drop_below(&mut self, path: &ViewPath, until: BootTime) {
@@ -144,6 +190,8 @@ impl Model {
             .map(|row| (dir.join(row.name), row.facts))
             .collect();
         if *complete {
+            let names = rows.keys().map(|path| path.name().to_vec()).collect();
+            self.complete.entry(dir.clone()).or_default().push((*stamp, names));
             let is_child = |path: &ViewPath| path.split().is_some_and(|(parent, _)| parent == *dir);
             let missing: Vec<_> = self
                 .entries

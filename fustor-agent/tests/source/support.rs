@@ -106,7 +106,14 @@ impl Bench {
             if model == disk {
                 return;
             }
-            assert!(Instant::now() < deadline, "{}", difference(&model, &disk));
+            if Instant::now() >= deadline {
+                let first = model.iter().find(|(path, facts)| disk.get(*path) != Some(facts));
+                let first = first
+                    .map(|(path, _)| path)
+                    .or_else(|| disk.keys().find(|p| !model.contains_key(*p)));
+                let story = self.model.story(&String::from_utf8_lossy(first.unwrap()));
+                panic!("{}\n{}", difference(&model, &disk), story.join("\n"));
+            }
             for (path, _) in self.model.owed.clone() {
                 self.list(path, true);
             }
