@@ -240,7 +240,10 @@ fn bursts_of_every_kind_end_where_the_disk_is() {
         bench.wait_equal();
         // How many reports the kernel holds is the machine's affair; the source's own queue is large enough.
         let gaps = &bench.model.gaps;
-        assert!(gaps.iter().all(|(_, reason)| *reason == GapReason::KernelOverflow), "round {round}: {gaps:?}");
+        assert!(
+            gaps.iter().all(|(_, reason)| *reason == GapReason::KernelOverflow),
+            "round {round}: {gaps:?}"
+        );
     }
 }
 
