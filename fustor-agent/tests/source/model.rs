@@ -132,6 +132,11 @@ impl Model {
     }
 
     fn drop_below(&mut self, path: &ViewPath, until: BootTime) {
+        // The least name that there is: what follows it is below, if anything is.
+        let mut below = self.entries.range(path.join(b"\x01")..);
+        if !below.next().is_some_and(|(other, _)| path.contains(other)) {
+            return;
+        }
         self.entries
             .retain(|other, known| other == path || !path.contains(other) || known.seen > until);
     }
