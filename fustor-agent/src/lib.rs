@@ -25,5 +25,5 @@ mod watch;
 
 pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 pub use disk::root_identity;
-pub use outbox::{Lane, Outlet, Sealed, Sink, outbox};
+pub use outbox::{Outlet, Sealed, Sink, outbox};
 pub use source::{Errors, Progress, Source, start};

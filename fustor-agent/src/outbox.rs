@@ -4,18 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fustor_core::Event;
-
-/// Which queue observations travel in. Each counts its sealed groups by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lane {
-    /// What the kernel reported.
-    Realtime,
-    /// What scans found, with the begin and end of their cycles.
-    Scan,
-    /// Gaps, coverage and the loss of the root.
-    Control,
-}
+use fustor_core::{Event, Lane};
 
 /// Observations that belong together: handed over, applied and acknowledged as one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,6 +140,23 @@ pub enum CyclePhase {
     End,
 }
 
+/// Which queue observations travel in, the most urgent first. Each lane numbers its sealed batches by itself and keeps
+/// their order; realtime never waits behind a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Gaps, coverage, the loss of a root; attachments, resets and ticks: never behind observations.
+    Control,
+    /// What the kernel reported.
+    Realtime,
+    /// What scans found, with the begin and end of their cycles.
+    Scan,
+}
+
+impl Lane {
+    /// Every lane, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Control, Self::Realtime, Self::Scan];
+}
+
 /// What one agent sealed together: applied together, acknowledged together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {

@@ -24,7 +24,7 @@ pub use block::{Block, BlockBuilder, BlockError, BlockReader, CHUNK_ROWS};
 pub use clock::{Skew, StorageClock};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{
-    Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Listing, Refusal,
+    Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Lane, Listing, Refusal,
     RootIdentity, UncoveredReason, Verdict, Verdicts,
 };
 pub use forest::Forest;

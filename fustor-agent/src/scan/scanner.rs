@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fustor_core::{BootTime, CyclePhase, Event, GapReason, ViewPath};
+use fustor_core::{BootTime, CyclePhase, Event, GapReason, Lane, ViewPath};
 use rustc_hash::FxHashSet;
 
 use super::job::{Job, Run, Scope};
@@ -15,7 +15,7 @@ use super::worker::Desk;
 use super::{Counters, watchdog, worker};
 use crate::clock;
 use crate::disk::Root;
-use crate::outbox::{Lane, Sink};
+use crate::outbox::Sink;
 use crate::watch::Watches;
 
 /// Directories that wait ahead of the scan; beyond it the root becomes a gap and is scanned anew.

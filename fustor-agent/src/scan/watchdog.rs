@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use fustor_core::{Event, UncoveredReason, ViewPath};
+use fustor_core::{Event, Lane, UncoveredReason, ViewPath};
 
 use super::Counters;
 use super::scanner::Scanner;
 use super::worker::{self, Desk};
 use crate::clock;
-use crate::outbox::{Lane, Offered};
+use crate::outbox::Offered;
 
 /// Workers that may hang at a time and are replaced, beyond the configured number. A mount that swallows more is
 /// left to those that remain.

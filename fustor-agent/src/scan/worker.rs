@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fustor_core::{BootTime, CyclePhase, Event, Tier, UncoveredReason, ViewPath};
+use fustor_core::{BootTime, CyclePhase, Event, Lane, Tier, UncoveredReason, ViewPath};
 use rustix::io::Errno;
 
 use super::Counters;
@@ -13,7 +13,6 @@ use super::list::{Names, Outcome, Read, Reader, current_path};
 use super::scanner::{Scanner, Task};
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent};
-use crate::outbox::Lane;
 
 /// A group is handed over when it has this many rows or events, or is this old.
 const GROUP_ROWS: usize = 8192;

@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use fustor_core::{
-    Event, Facts, Kind, Mark, PathChange as Change, Place, Step, Tier, ViewPath, WatchId,
+    Event, Facts, Kind, Lane, Mark, PathChange as Change, Place, Step, Tier, ViewPath, WatchId,
 };
 
 use super::watcher::Watcher;
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent, look_at, look_through};
-use crate::outbox::{Lane, Offered};
+use crate::outbox::Offered;
 use crate::scan::{Job, Scope};
 
 /// At most so many marks in one group.

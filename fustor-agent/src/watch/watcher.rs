@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 use fustor_core::{
-    BootTime, Coalescer, Event, GapReason, Heat, Overflow, Place, ViewPath, WatchId,
+    BootTime, Coalescer, Event, GapReason, Heat, Lane, Overflow, Place, ViewPath, WatchId,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::Reader;
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::watches::Watches;
 use crate::clock::{self, MS};
 use crate::disk::Root;
-use crate::outbox::{Lane, Offered, Sink};
+use crate::outbox::{Offered, Sink};
 use crate::scan::{Job, Scanner, Scope};
 
 /// What one read takes: some 2000 reports.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use fustor_agent::{Lane, Outlet, Source, SourceConfig, outbox, start};
-use fustor_core::{Directive, Facts, Kind, Owner, SECOND, StorageId, StorageTime, ViewPath};
+use fustor_agent::{Outlet, Source, SourceConfig, outbox, start};
+use fustor_core::{Directive, Facts, Kind, Lane, Owner, SECOND, StorageId, StorageTime, ViewPath};
 use tempfile::TempDir;
 
 use crate::model::Model;

@@ -4,32 +4,17 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use fustor_core::{Applied, Command, Event};
+use fustor_core::{Applied, Command, Event, Lane};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-/// In which order commands are taken. Within a lane the order of arrival is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
-    /// Attachments, resets, ticks: never behind observations.
-    Control,
-    /// What watchers saw.
-    Realtime,
-    /// What scans read.
-    Scan,
-}
-
-impl Lane {
-    const ALL: [Self; 3] = [Self::Control, Self::Realtime, Self::Scan];
-
-    /// How many bytes may wait. One command is always admitted to an empty lane, however large.
-    const fn limit(self) -> usize {
-        match self {
-            Self::Control => 1 << 20,
-            Self::Realtime => 16 << 20,
-            // Small: whoever brings both lanes waits here before it can bring what is urgent.
-            Self::Scan => 2 << 20,
-        }
+/// How many bytes may wait in a lane. One command is always admitted to an empty lane, however large.
+const fn limit(lane: Lane) -> usize {
+    match lane {
+        Lane::Control => 1 << 20,
+        Lane::Realtime => 16 << 20,
+        // Small: whoever brings both lanes waits here before it can bring what is urgent.
+        Lane::Scan => 2 << 20,
     }
 }
 
@@ -97,7 +82,7 @@ struct Queue {
 
 impl Queue {
     fn admits(&self, lane: Lane, weight: usize) -> bool {
-        self.letters.is_empty() || self.bytes + weight <= lane.limit()
+        self.letters.is_empty() || self.bytes + weight <= limit(lane)
     }
 
     fn push(&mut self, letter: Letter) {
@@ -251,12 +236,12 @@ mod tests {
     #[test]
     fn a_full_lane_turns_away_and_other_lanes_stay_open() {
         let inbox = Inbox::default();
-        let limit = Lane::Scan.limit();
-        inbox.offer(Lane::Scan, letter(limit + 1)).expect("an empty lane admits anything");
+        let most = limit(Lane::Scan);
+        inbox.offer(Lane::Scan, letter(most + 1)).expect("an empty lane admits anything");
         let refused = inbox.offer(Lane::Scan, letter(1));
-        assert_eq!(refused, Err(Busy::Full { lane: Lane::Scan, waiting: limit + 1 }));
+        assert_eq!(refused, Err(Busy::Full { lane: Lane::Scan, waiting: most + 1 }));
         inbox.offer(Lane::Realtime, letter(1)).expect("another lane");
-        assert_eq!(inbox.waiting(), (2, limit + 2));
+        assert_eq!(inbox.waiting(), (2, most + 2));
     }
 
     #[test]
@@ -275,7 +260,7 @@ mod tests {
     #[test]
     fn a_waiting_writer_goes_on_when_there_is_room_and_gives_up_when_closed() {
         let inbox = Inbox::default();
-        inbox.offer(Lane::Scan, letter(Lane::Scan.limit())).unwrap();
+        inbox.offer(Lane::Scan, letter(limit(Lane::Scan))).unwrap();
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| inbox.put(Lane::Scan, letter(7)));
             assert!(matches!(inbox.take(1, None), Taken::Letters(_)));

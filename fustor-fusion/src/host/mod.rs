@@ -12,6 +12,6 @@ mod writer;
 pub use clock::Clock;
 pub use counters::Counters;
 pub use directives::Directives;
-pub use inbox::{Busy, Closed, Lane};
+pub use inbox::{Busy, Closed};
 pub use pins::Pins;
 pub use view_host::{HostConfig, Receipt, ViewHost};

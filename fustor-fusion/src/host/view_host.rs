@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use fustor_core::{Applied, Command, Revision, Snapshot, View, ViewConfig};
+use fustor_core::{Applied, Command, Lane, Revision, Snapshot, View, ViewConfig};
 use tokio::sync::{oneshot, watch};
 
 use super::inbox::{Inbox, Letter};
 use super::reaper::Reaper;
 use super::writer::Writer;
-use super::{Busy, Clock, Closed, Counters, Directives, Lane, Pins};
+use super::{Busy, Clock, Closed, Counters, Directives, Pins};
 
 /// What a view is started with.
 #[derive(Clone, Debug, Default)]

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use fustor_agent::doctor::{Storage, storage};
 use fustor_agent::{Outlet, Sealed, Source, SourceConfig, StartError, outbox, root_identity};
-use fustor_core::{AgentId, Batch, Command, Epoch, Origin, RootIdentity, Seq, StorageId};
+use fustor_core::{AgentId, Batch, Command, Epoch, Lane, Origin, RootIdentity, Seq, StorageId};
 use thiserror::Error;
 
-use crate::host::{Closed, Lane, ViewHost};
+use crate::host::{Closed, ViewHost};
 
 /// The only storage and the only agent of a standalone view.
 const STORAGE: StorageId = StorageId(0);
@@ -151,8 +151,7 @@ impl Pump {
         while !stop.load(Ordering::Relaxed) {
             match outlet.recv(LOOK) {
                 Some(sealed) => {
-                    let lane = lane(&sealed);
-                    if self.host.feed(lane, self.command(sealed)).is_err() {
+                    if self.host.feed(sealed.lane, self.command(sealed)).is_err() {
                         return;
                     }
                 }
@@ -184,14 +183,6 @@ impl Pump {
         if self.host.feed(Lane::Control, Command::Detach { storage: STORAGE }).is_err() {
             tracing::debug!(view = self.host.name(), "the view has stopped too");
         }
-    }
-}
-
-const fn lane(sealed: &Sealed) -> Lane {
-    match sealed.lane {
-        fustor_agent::Lane::Control => Lane::Control,
-        fustor_agent::Lane::Realtime => Lane::Realtime,
-        fustor_agent::Lane::Scan => Lane::Scan,
     }
 }
 

@@ -9,9 +9,10 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fustor_core::{
     AgentId, Batch, Block, BootTime, CHUNK_ROWS, Command, CyclePhase, DirId, Epoch, Event, Facts,
-    Key, Kind, Listing, Marks, Origin, RootIdentity, Row, Seq, StorageId, StorageTime, ViewPath,
+    Key, Kind, Lane, Listing, Marks, Origin, RootIdentity, Row, Seq, StorageId, StorageTime,
+    ViewPath,
 };
-use fustor_fusion::host::{Clock, HostConfig, Lane, ViewHost};
+use fustor_fusion::host::{Clock, HostConfig, ViewHost};
 use fustor_fusion::http::{App, ViewState, router};
 use serde_json::Value;
 use tokio::sync::watch;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fustor_core::{Command, Directive, Kind, StorageId, ViewPath};
-use fustor_fusion::host::{Busy, Lane};
+use fustor_core::{Command, Directive, Kind, Lane, StorageId, ViewPath};
+use fustor_fusion::host::Busy;
 
 use crate::fixture::{Fixture, dir, facts, file, wait_for};
 
