@@ -1,6 +1,7 @@
 //! One published state of a view: immutable, cheap to clone, the only thing that readers see.
 
 use std::fmt;
+use std::sync::Arc;
 
 use im::{OrdMap, Vector};
 
@@ -12,9 +13,12 @@ use crate::time::{Now, Stamp, StorageTime};
 use crate::tree::Tree;
 use crate::view::{Cycles, Storage};
 
-/// One state of a view. `Clone` is O(1); `Send` and `Sync`.
+/// One state of a view. `Clone` counts one reference; `Send` and `Sync`.
 #[derive(Clone)]
-pub struct Snapshot {
+pub struct Snapshot(Arc<State>);
+
+/// What a snapshot holds: the tree, and beside it what the view knows of its storages and of what may be missing.
+pub(crate) struct State {
     pub(crate) revision: Revision,
     pub(crate) tree: Tree,
     pub(crate) suspects: Suspects,
@@ -100,22 +104,26 @@ impl fmt::Display for TrustReason {
 }
 
 impl Snapshot {
+    pub(crate) fn new(state: State) -> Self {
+        Self(Arc::new(state))
+    }
+
     /// Which state this is.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.revision
+        self.0.revision
     }
 
     /// The tree.
     #[must_use]
     pub fn tree(&self) -> &Tree {
-        &self.tree
+        &self.0.tree
     }
 
     /// How far an answer about `dir` and what is below it can be trusted.
     #[must_use]
     pub fn trust(&self, _now: Now, dir: DirId) -> Trust {
-        let totals = &self.tree.meta(dir).totals;
+        let totals = &self.0.tree.meta(dir).totals;
         let mut reasons = Vec::new();
         let mut note = |amiss: bool, reason| {
             if amiss {
@@ -124,10 +132,13 @@ impl Snapshot {
         };
         note(totals.gaps > 0, TrustReason::Gap);
         note(totals.uncovered > 0 || self.is_below_uncovered(dir), TrustReason::Uncovered);
-        note(self.truncated, TrustReason::Truncated);
-        note(self.storages.values().any(|storage| storage.root_lost), TrustReason::RootLost);
-        note(self.storages.values().any(|storage| storage.root_changed), TrustReason::RootChanged);
-        note(self.storages.is_empty(), TrustReason::NeverVerified);
+        note(self.0.truncated, TrustReason::Truncated);
+        note(self.0.storages.values().any(|storage| storage.root_lost), TrustReason::RootLost);
+        note(
+            self.0.storages.values().any(|storage| storage.root_changed),
+            TrustReason::RootChanged,
+        );
+        note(self.0.storages.is_empty(), TrustReason::NeverVerified);
         let state = match self.stale_since() {
             Some(since) => TrustState::Stale { since },
             None if totals.unlisted > 0 => {
@@ -145,19 +156,20 @@ impl Snapshot {
 
     fn is_below_uncovered(&self, dir: DirId) -> bool {
         let mut at = dir;
-        while !self.uncovered.is_empty() && at != DirId::NONE {
-            if self.uncovered.contains_key(&at) {
+        while !self.0.uncovered.is_empty() && at != DirId::NONE {
+            if self.0.uncovered.contains_key(&at) {
                 return true;
             }
-            at = self.tree.meta(at).parent;
+            at = self.0.tree.meta(at).parent;
         }
         false
     }
 
     /// Files that may be incomplete, those first that are looked at first.
     pub fn suspects(&self) -> impl Iterator<Item = Suspect<'_>> {
-        let attached = |dir| self.tree.is_attached(dir);
-        self.suspects
+        let attached = |dir| self.0.tree.is_attached(dir);
+        self.0
+            .suspects
             .iter()
             .map(|(spot, until)| Suspect { dir: spot.dir, name: &spot.name, until })
             .filter(move |suspect| attached(suspect.dir))
@@ -166,43 +178,44 @@ impl Snapshot {
     /// Until when an entry is suspect, if it is.
     #[must_use]
     pub fn suspect_until(&self, dir: DirId, name: &[u8]) -> Option<Stamp> {
-        self.suspects.get(dir, name).map(|suspicion| suspicion.due)
+        self.0.suspects.get(dir, name).map(|suspicion| suspicion.due)
     }
 
     /// Removals that only scans have found, oldest first.
     pub fn blind_deletions(&self) -> impl Iterator<Item = &BlindDeletion> {
-        self.blind.iter()
+        self.0.blind.iter()
     }
 
     /// How many of them there are.
     #[must_use]
     pub fn blind_deletion_count(&self) -> usize {
-        self.blind.len()
+        self.0.blind.len()
     }
 
     /// How many of them were forgotten for lack of room.
     #[must_use]
     pub fn blind_deletions_dropped(&self) -> u64 {
-        self.blind.dropped()
+        self.0.blind.dropped()
     }
 
     /// Scopes in which something may be missing.
     pub fn gaps(&self) -> impl Iterator<Item = &OpenGap> {
-        self.gaps.iter()
+        self.0.gaps.iter()
     }
 
     /// Directories that are not watched or cannot be read.
     pub fn uncovered(&self) -> impl Iterator<Item = (DirId, UncoveredReason, Stamp)> {
-        self.uncovered
+        self.0
+            .uncovered
             .iter()
-            .filter(|(dir, _)| self.tree.is_attached(**dir))
+            .filter(|(dir, _)| self.0.tree.is_attached(**dir))
             .map(|(dir, (reason, at))| (*dir, *reason, *at))
     }
 
     /// The storage's now and its uncertainty in nanoseconds; `None` while there are too few samples.
     #[must_use]
     pub fn storage_now(&self, now: Now) -> Option<(StorageTime, i64)> {
-        self.skew.map(|skew| {
+        self.0.skew.map(|skew| {
             (StorageTime(now.wall.0.saturating_sub(skew.behind_ns)), skew.uncertainty_ns)
         })
     }
@@ -210,37 +223,37 @@ impl Snapshot {
     /// The scans of the whole tree so far.
     #[must_use]
     pub fn cycles(&self) -> Cycles {
-        self.cycles
+        self.0.cycles
     }
 
     /// Whether a live agent feeds every storage of the view.
     #[must_use]
     pub fn attached(&self) -> bool {
-        !self.storages.is_empty() && self.storages.values().all(|storage| storage.attached)
+        !self.0.storages.is_empty() && self.0.storages.values().all(|storage| storage.attached)
     }
 
     /// Whether every host that writes to the storages is watched, so that silence proves rest.
     #[must_use]
     pub fn writers_watched(&self) -> bool {
         self.attached()
-            && self.storages.values().all(|storage| storage.writers_watched && !storage.root_lost)
+            && self.0.storages.values().all(|storage| storage.writers_watched && !storage.root_lost)
     }
 
     /// Since when a storage has had no agent.
     #[must_use]
     pub fn stale_since(&self) -> Option<Stamp> {
-        self.storages.values().filter_map(|storage| storage.stale_since).min()
+        self.0.storages.values().filter_map(|storage| storage.stale_since).min()
     }
 
     /// Whether entries were refused for lack of room.
     #[must_use]
     pub fn truncated(&self) -> bool {
-        self.truncated
+        self.0.truncated
     }
 
     /// How far the newest applied realtime or scan row was behind its application, in nanoseconds.
     #[must_use]
     pub fn lag_ns(&self) -> Option<i64> {
-        self.lag_ns
+        self.0.lag_ns
     }
 }

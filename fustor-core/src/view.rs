@@ -1,12 +1,14 @@
 //! A view: a deterministic state machine over commands. The same commands give the same state and the same answers.
 
+use std::sync::OnceLock;
+
 use im::OrdMap;
 
 use crate::event::{Applied, Batch, Command, CyclePhase, Event, Refusal, RootIdentity, Verdict};
 use crate::id::{Revision, StorageId};
 use crate::key::{Key, Tier};
 use crate::merge::{Arbiter, Hearing, ViewConfig};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, State};
 use crate::time::{Now, Stamp};
 use crate::tree::CheckError;
 
@@ -53,6 +55,9 @@ pub struct View {
     revision: Revision,
     /// How far the newest applied observation was behind its application.
     lag_ns: Option<i64>,
+    /// The state since the last command, once it was asked for. Let go before the next one, so that the view itself is
+    /// never the reason for copying what it edits.
+    current: OnceLock<Snapshot>,
 }
 
 impl View {
@@ -65,12 +70,14 @@ impl View {
             cycles: Cycles::default(),
             revision: Revision { incarnation, n: 0 },
             lag_ns: None,
+            current: OnceLock::new(),
         }
     }
 
     /// Applies one command. Total: bad observations are refused one by one and counted.
     pub fn apply(&mut self, now: Now, command: Command) -> Applied {
         let mut applied = Applied::default();
+        drop(self.current.take());
         self.revision.n += 1;
         self.arbiter.writer.begin(self.revision.n);
         self.arbiter.expire(now.wall);
@@ -207,10 +214,14 @@ impl View {
         self.storages.get_min().map_or(StorageId(0), |(id, _)| *id)
     }
 
-    /// The state as it is now; O(1).
+    /// The state as it is now; O(1). The first call after a command makes it, the next ones share it.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
+        self.current.get_or_init(|| Snapshot::new(self.state())).clone()
+    }
+
+    fn state(&self) -> State {
+        State {
             revision: self.revision,
             tree: self.arbiter.writer.tree().clone(),
             suspects: self.arbiter.suspects().clone(),
@@ -227,6 +238,7 @@ impl View {
 
     /// Frees up to `max_dirs` directories that were cut off. True when more remain.
     pub fn release(&mut self, max_dirs: usize) -> bool {
+        drop(self.current.take());
         self.arbiter.release(max_dirs)
     }
 

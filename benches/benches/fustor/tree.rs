@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fustor_benches::{BATCH_ROWS, CpuTime, Feed, Plan, Rng, Shape, Times, entries};
-use fustor_core::{Applied, DirId, Event, Tree, ViewPath};
+use fustor_core::{Applied, BlockReader, DirId, Event, Tree, ViewPath};
 
 /// Rows of one batch of changes.
 const BATCH: usize = 1000;
@@ -208,11 +208,25 @@ pub(crate) fn read(c: &mut Criterion<CpuTime>) {
             black_box(tree.path_of(ids[next]))
         });
     });
+    // Names and sizes, as the prototype beside which this stands reads them; `rows` decodes every column.
     group.bench_function("list_250", |b| {
         b.iter(|| {
             next = (next + 1) % dirs.len();
             let dir = tree.dir(&dirs[next]).expect("was listed");
-            tree.entries(dir).rows().take(250).map(|row| row.facts.size).fold(0, u64::wrapping_add)
+            let mut left = 250;
+            let (rows, bytes) = tree.entries(dir).blocks().fold((0, 0), |sum, block| {
+                let read = names_and_sizes(&block.reader(), left);
+                left -= read.0;
+                (sum.0 + read.0, read.1.wrapping_add(sum.1))
+            });
+            black_box((rows, bytes))
+        });
+    });
+    group.bench_function("list_250_rows", |b| {
+        b.iter(|| {
+            next = (next + 1) % dirs.len();
+            let dir = tree.dir(&dirs[next]).expect("was listed");
+            tree.entries(dir).rows().take(250).for_each(|row| _ = black_box(row));
         });
     });
     group.bench_function("newest_mtime", |b| {
@@ -226,23 +240,47 @@ pub(crate) fn read(c: &mut Criterion<CpuTime>) {
     group.bench_function("walk", |b| {
         b.iter(|| assert_eq!(walk(tree), plan.rows()));
     });
+    group.bench_function("walk_rows", |b| {
+        b.iter(|| assert_eq!(walk_rows(tree), plan.rows()));
+    });
     group.finish();
 }
 
-/// Reads every row; gives their number.
+/// Reads the name and the size of up to `most` rows; gives their number and a sum of both.
+fn names_and_sizes(block: &BlockReader<'_>, most: usize) -> (usize, u64) {
+    let rows = block.len().min(most);
+    let read = |i| block.size(i).wrapping_add(block.name(i).len() as u64);
+    (rows, (0..rows).map(read).fold(0, u64::wrapping_add))
+}
+
+/// Reads the name and the size of every row; gives the number of rows.
 fn walk(tree: &Tree) -> u64 {
     let (mut rows, mut bytes) = (0, 0_u64);
     let mut stack = vec![DirId::ROOT];
     while let Some(dir) = stack.pop() {
-        for row in tree.entries(dir).rows() {
-            rows += 1;
-            bytes = bytes.wrapping_add(row.facts.size).wrapping_add(row.name.len() as u64);
-            if row.child != DirId::NONE {
-                stack.push(row.child);
-            }
+        for block in tree.entries(dir).blocks() {
+            let block = block.reader();
+            let read = names_and_sizes(&block, usize::MAX);
+            rows += read.0 as u64;
+            bytes = bytes.wrapping_add(read.1);
+            stack.extend(block.children());
         }
     }
     black_box(bytes);
+    rows
+}
+
+/// Decodes every column of every row; gives the number of rows.
+fn walk_rows(tree: &Tree) -> u64 {
+    let mut rows = 0;
+    let mut stack = vec![DirId::ROOT];
+    while let Some(dir) = stack.pop() {
+        for row in tree.entries(dir).rows() {
+            rows += 1;
+            stack.extend((row.child != DirId::NONE).then_some(row.child));
+            black_box(row);
+        }
+    }
     rows
 }
 

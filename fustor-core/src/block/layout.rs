@@ -141,6 +141,12 @@ impl Column {
         (delta <= MASK[usize::from(self.width)]).then_some(delta)
     }
 
+    /// The bytes of `rows` cells from row `first` on.
+    pub(super) fn rows(self, bytes: &[u8], first: usize, rows: usize) -> &[u8] {
+        let width = usize::from(self.width);
+        &bytes[self.at + first * width..self.at + (first + rows) * width]
+    }
+
     /// The bytes of `rows` cells.
     pub(super) fn bytes(self, bytes: &[u8], rows: usize) -> &[u8] {
         &bytes[self.at..self.at + rows * usize::from(self.width)]

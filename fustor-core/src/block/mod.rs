@@ -2,6 +2,7 @@
 //! in the tree and in a checkpoint. `docs/block-format.md` describes the bytes.
 
 mod builder;
+mod compare;
 mod edit;
 mod encode;
 mod layout;
@@ -19,6 +20,7 @@ use crate::key::Key;
 use layout::{Field, load_u32};
 
 pub use builder::BlockBuilder;
+pub(crate) use compare::{Differing, differing};
 pub(crate) use read::View;
 pub use reader::BlockReader;
 pub use validate::BlockError;

@@ -1,7 +1,7 @@
 //! Reading the cells of a valid block: columns located once, then one load, mask and addition a cell.
 
 use super::layout::{
-    Column, FIELDS, Field, KEY, Layout, OWNER, PLAIN_CTIME, columns_of, load, load_u32,
+    Column, FIELDS, Field, Head, KEY, Layout, OWNER, PLAIN_CTIME, columns_of, load, load_u32,
 };
 use super::reader::BlockReader;
 use crate::entry::{Facts, Kind, Marks, Owner, Row};
@@ -40,6 +40,18 @@ impl<'a> View<'a> {
 
     pub(super) const fn layout(&self) -> Layout {
         Layout::new(self.reader.head, self.columns)
+    }
+
+    pub(super) const fn head(&self) -> &Head {
+        &self.reader.head
+    }
+
+    pub(super) const fn bytes(&self) -> &'a [u8] {
+        self.reader.bytes
+    }
+
+    pub(super) const fn flags(&self) -> u8 {
+        self.reader.head.flags
     }
 
     #[inline]

@@ -128,6 +128,27 @@ fn rows(most: usize) -> impl Strategy<Value = Vec<Owned>> {
     })
 }
 
+/// What differs, by merging decoded rows.
+fn differing_rows(old: &[Owned], new: &[Owned]) -> Vec<Differing> {
+    let find = |rows: &[Owned], name: &[u8]| rows.iter().position(|row| row.name == name);
+    let mut names: Vec<&[u8]> = old.iter().chain(new).map(|row| &row.name[..]).collect();
+    names.sort_unstable();
+    names.dedup();
+    let differ = |name: &[u8]| match (find(old, name), find(new, name)) {
+        (Some(i), Some(j)) => (old[i] != new[j]).then_some(Differing::Both(i, j)),
+        (Some(i), None) => Some(Differing::Old(i)),
+        (None, j) => j.map(Differing::New),
+    };
+    names.into_iter().filter_map(differ).collect()
+}
+
+fn assert_compared(old: &[Owned], new: &[Owned]) {
+    let (a, b) = (encode(old), encode(new));
+    let mut seen = Vec::new();
+    differing(&a.reader().into(), &b.reader().into(), &mut |row| seen.push(row));
+    assert_eq!(seen, differing_rows(old, new));
+}
+
 /// Looks at everything that a block offers.
 fn exercise(block: &Block) {
     let rows = decode(block);
@@ -199,6 +220,33 @@ fn nearby() -> impl Strategy<Value = (prop::sample::Index, u64, Key, Marks)> {
 }
 
 proptest! {
+    #[test]
+    fn a_comparison_finds_what_a_merge_of_the_rows_finds(
+        old in rows(40), other in rows(40), steps in vec((any::<prop::sample::Index>(), body(), 0..3_u8), 0..6),
+    ) {
+        assert_compared(&old, &other);
+        let mut new = old.clone();
+        for (at, body, step) in steps {
+            if new.is_empty() {
+                break;
+            }
+            let i = at.index(new.len());
+            let name = new[i].name.clone();
+            match step {
+                0 => new[i] = Owned { name, ..body },
+                1 => drop(new.remove(i)),
+                _ => {
+                    let name = [&name[..name.len().min(200)], b"+"].concat();
+                    if let Err(place) = new.binary_search_by(|row| row.name.cmp(&name)) {
+                        new.insert(place, Owned { name, ..body });
+                    }
+                }
+            }
+        }
+        assert_compared(&old, &new);
+        assert_compared(&new, &old);
+    }
+
     #[test]
     fn rows_come_back_as_they_went_in(rows in rows(40)) {
         let block = encode(&rows);

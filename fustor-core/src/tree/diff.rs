@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use crate::block::Block;
+use crate::block::{Block, Differing, View, differing};
 use crate::entry::Row;
 use crate::id::DirId;
 
@@ -45,14 +45,12 @@ impl Tree {
         }
         self.entries.diff(&newer.entries, &mut |index, old, new| {
             let dir = DirId(u32::try_from(index).unwrap_or(u32::MAX));
-            let (Some(new), false) = (new, matches!(new, None | Some(Entries::Vacant))) else {
-                return;
-            };
-            if !newer.is_attached(dir) {
+            let Some(new) = new.filter(|new| !matches!(new, Entries::Vacant)) else { return };
+            // Most neighbours of a changed slot are shared; only for the others is the way to the root worth walking.
+            if old.is_some_and(|old| old.same(new)) || !newer.is_attached(dir) {
                 return;
             }
             match old.filter(|_| self.is_same_dir(newer, dir)) {
-                Some(old) if old.same(new) => {}
                 Some(old) => self.diff_rows(newer, dir, old, new, visit),
                 None => new.rows().for_each(|row| visit(Change::Upsert { dir, row })),
             }
@@ -78,26 +76,38 @@ impl Tree {
         if old.own_name() != new.own_name() || self.meta(dir).parent != newer.meta(dir).parent {
             visit(Change::Rename { id: dir });
         }
+        let mut side = |side| self.diff_row(newer, dir, side, visit);
+        if let (Entries::One(old), Entries::One(new)) = (old, new) {
+            let (old, new) = (View::from(old.reader()), View::from(new.reader()));
+            differing(&old, &new, &mut |row| {
+                side(match row {
+                    Differing::Old(i) => Side::Old(old.row(i)),
+                    Differing::New(i) => Side::New(new.row(i)),
+                    Differing::Both(_, i) => Side::Both(new.row(i)),
+                });
+            });
+            return;
+        }
         let mut was = rows_where_changed(old, new).peekable();
         let mut is = rows_where_changed(new, old).peekable();
-        while let Some(side) = next_side(&mut was, &mut is) {
-            match side {
-                Side::Old(row) => {
-                    if row.child == DirId::NONE || !self.lives_elsewhere(newer, row.child) {
-                        visit(Change::Remove { dir, row });
-                    }
-                }
-                Side::New(row) => {
-                    if row.child == DirId::NONE || !newer.lived_elsewhere(self, row.child) {
-                        visit(Change::Upsert { dir, row });
-                    }
-                }
-                Side::Both(before, row) => {
-                    if before != row {
-                        visit(Change::Upsert { dir, row });
-                    }
-                }
-            }
+        while let Some(row) = next_side(&mut was, &mut is) {
+            row.into_iter().for_each(&mut side);
+        }
+    }
+
+    fn diff_row<'a>(
+        &'a self,
+        newer: &'a Self,
+        dir: DirId,
+        side: Side<'a>,
+        visit: &mut dyn FnMut(Change<'a>),
+    ) {
+        let stays = |child, lives: &dyn Fn(DirId) -> bool| child != DirId::NONE && lives(child);
+        match side {
+            Side::Old(row) if stays(row.child, &|child| self.lives_elsewhere(newer, child)) => {}
+            Side::New(row) if stays(row.child, &|child| newer.lived_elsewhere(self, child)) => {}
+            Side::Old(row) => visit(Change::Remove { dir, row }),
+            Side::New(row) | Side::Both(row) => visit(Change::Upsert { dir, row }),
         }
     }
 
@@ -120,27 +130,32 @@ fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterato
         .flat_map(Block::rows)
 }
 
+/// A row that differs.
 enum Side<'a> {
     Old(Row<'a>),
     New(Row<'a>),
-    Both(Row<'a>, Row<'a>),
+    /// The row as it is now.
+    Both(Row<'a>),
 }
 
+/// Takes the next name from both sides: its row, if it differs. The outer `None`: both are at their end.
 fn next_side<'a>(
     was: &mut Peekable<impl Iterator<Item = Row<'a>>>,
     is: &mut Peekable<impl Iterator<Item = Row<'a>>>,
-) -> Option<Side<'a>> {
+) -> Option<Option<Side<'a>>> {
     let order = match (was.peek(), is.peek()) {
         (None, None) => return None,
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
         (Some(a), Some(b)) => a.name.cmp(b.name),
     };
-    match order {
+    Some(match order {
         Ordering::Less => was.next().map(Side::Old),
         Ordering::Greater => is.next().map(Side::New),
-        Ordering::Equal => was.next().zip(is.next()).map(|(a, b)| Side::Both(a, b)),
-    }
+        Ordering::Equal => {
+            was.next().zip(is.next()).filter(|(a, b)| a != b).map(|(_, b)| Side::Both(b))
+        }
+    })
 }
 
 const _: () =
