@@ -139,12 +139,23 @@ impl ViewPath {
     /// The parent directory's path and the last name; `None` for the root.
     #[must_use]
     pub fn split(&self) -> Option<(Self, &[u8])> {
-        if self.is_root() {
-            return None;
-        }
+        self.split_prefix().map(|(parent, name)| (Self::of_prefix(parent), name))
+    }
+
+    /// As [`Self::split`], with the parent as a prefix.
+    pub(crate) fn split_prefix(&self) -> Option<(&[u8], &[u8])> {
         let at = memchr::memrchr(b'/', &self.0).unwrap_or(0);
-        let parent = if at == 0 { Self::root() } else { Self(Arc::from(&self.0[..at])) };
-        Some((parent, &self.0[at + 1..]))
+        (!self.is_root()).then(|| (&self.0[..at], &self.0[at + 1..]))
+    }
+
+    /// The bytes before the slash of a name below: none for the root.
+    pub(crate) fn as_prefix(&self) -> &[u8] {
+        if self.is_root() { &[] } else { &self.0 }
+    }
+
+    /// The path that a prefix of a path is.
+    pub(crate) fn of_prefix(prefix: &[u8]) -> Self {
+        if prefix.is_empty() { Self::root() } else { Self(Arc::from(prefix)) }
     }
 
     /// The last name; empty for the root.

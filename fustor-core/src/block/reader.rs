@@ -1,6 +1,6 @@
 //! A look at a block that reads counts and offsets first, and single columns when they are needed.
 
-use super::layout::{CHILD, Field, Head, MASK, WHOLE_SECONDS, load_u32};
+use super::layout::{CHILD, Field, Head, MASK, TAIL, WHOLE_SECONDS, load_u32};
 use super::read::{View, kind_of, marks_of};
 use crate::entry::{Facts, Kind, Marks, Row};
 use crate::id::DirId;
@@ -85,7 +85,8 @@ impl<'a> BlockReader<'a> {
     #[must_use]
     #[inline]
     pub fn names(&self) -> &'a [u8] {
-        self.text(0, self.name_start(self.head.rows))
+        // The names come last: this needs no look at where the last of them ends.
+        &self.bytes[self.head.names_at..self.bytes.len() - TAIL]
     }
 
     /// The row with this name, or where it would be inserted.

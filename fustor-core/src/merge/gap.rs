@@ -235,7 +235,7 @@ impl Arbiter {
             let earliest = self
                 .tombstones
                 .get(at, name)
-                .and_then(|tombstone| tombstone.moves.iter().find(|went| went.key > key))
+                .and_then(|tombstone| tombstone.first_move_after(key))
                 .filter(|went| self.writer.meta(went.id).generation == went.generation);
             match (earliest, gone) {
                 (Some(went), _) => {
@@ -307,7 +307,7 @@ impl Arbiter {
         key: Key,
         reason: UncoveredReason,
     ) -> Verdict {
-        let dir = match self.reach(hearing, path, key) {
+        let dir = match self.reach(hearing, path.as_prefix(), key) {
             Ok(site) => site.dir,
             Err(verdict) => return verdict,
         };

@@ -101,8 +101,8 @@ impl Arbiter {
             Verdict::Applied | Verdict::Stale => {}
             Verdict::Buried | Verdict::Queued | Verdict::Refused(_) => return Err(verdict),
         }
-        let Some((parent, name)) = listing.dir.split() else { return Ok(self.root_site()) };
-        let site = self.reach(hearing, &parent, seen)?;
+        let Some((parent, name)) = listing.dir.split_prefix() else { return Ok(self.root_site()) };
+        let site = self.reach(hearing, parent, seen)?;
         let (known, old) = self.known(&site, name);
         match (known, old) {
             (Known::Dir { own, facts, floor, .. }, Some(old)) if seen > floor => {

@@ -134,7 +134,7 @@ impl Arbiter {
         Known::Dir { own, facts, floor: site.absence.max(meta.floor), presence }
     }
 
-    /// Walks evidence of presence down to the directory at `path`, creating placeholders on the way and raising every
+    /// Walks evidence of presence down to the directory with this prefix, creating placeholders on the way and raising every
     /// ancestor whose absence it exceeds.
     ///
     /// # Errors
@@ -142,16 +142,15 @@ impl Arbiter {
     pub(super) fn reach(
         &mut self,
         hearing: &mut Hearing<'_>,
-        path: &ViewPath,
+        prefix: &[u8],
         key: Key,
     ) -> Result<Site, Verdict> {
-        let bytes = if path.is_root() { &[][..] } else { path.as_bytes() };
-        let joined = self.trail.rejoin(bytes).filter(|(_, site)| key > site.absence);
+        let joined = self.trail.rejoin(prefix).filter(|(_, site)| key > site.absence);
         if joined.is_none() {
             self.trail.clear();
         }
         let (from, mut site) = joined.unwrap_or((0, self.root_site()));
-        let mut names = bytes[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
+        let mut names = prefix[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
         while let Some(name) = names.next() {
             match self.step(hearing, &site, name, key) {
                 Ok(next) => {
@@ -167,7 +166,7 @@ impl Arbiter {
             }
         }
         if self.is_beyond_horizon(hearing, site.dir, key) {
-            hearing.ask_listing(path.clone(), false);
+            hearing.ask_listing(ViewPath::of_prefix(prefix), false);
             return Err(Verdict::Queued);
         }
         Ok(site)
@@ -180,6 +179,13 @@ impl Arbiter {
         name: &[u8],
         key: Key,
     ) -> Result<Site, Verdict> {
+        // Nearly every step: a directory that no absence has reached.
+        if let Some(child) = self.writer.entries(site.dir).find_dir(name) {
+            let next = self.enter(site, child);
+            if key > next.absence {
+                return Ok(next);
+            }
+        }
         let (known, old) = self.known(site, name);
         match (known, old) {
             (Known::Dir { floor, .. }, Some(old)) if key > floor => Ok(self.enter(site, old.child)),

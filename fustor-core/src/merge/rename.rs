@@ -93,7 +93,7 @@ impl Arbiter {
             .tree()
             .dir(parent)
             .and_then(|dir| self.tombstones.get(dir, name))
-            .is_some_and(|tombstone| tombstone.moves.iter().any(|went| went.key == gone))
+            .is_some_and(|tombstone| tombstone.has_move(gone))
     }
 
     /// The transfer, if it is one that loses nothing: the old name is known by its own evidence with the same inode,
@@ -125,11 +125,11 @@ impl Arbiter {
     fn settled_site(&self, path: &ViewPath, gone: Key) -> Option<Site> {
         let mut site = self.root_site();
         for name in path.names() {
-            let row = self.writer.entries(site.dir).find(name)?;
-            if row.child == DirId::NONE || self.writer.meta(site.dir).listed > gone {
+            let child = self.writer.entries(site.dir).find_dir(name)?;
+            if self.writer.meta(site.dir).listed > gone {
                 return None;
             }
-            site = self.enter(&site, row.child);
+            site = self.enter(&site, child);
         }
         (site.absence <= gone && self.writer.meta(site.dir).listed <= gone).then_some(site)
     }

@@ -19,6 +19,18 @@ pub(crate) struct Tombstone {
     pub(crate) moves: Vec<Move>,
 }
 
+impl Tombstone {
+    /// The earliest rename away from here that is later than `key`.
+    pub(crate) fn first_move_after(&self, key: Key) -> Option<&Move> {
+        self.moves.get(self.moves.partition_point(|went| went.key <= key))
+    }
+
+    /// Whether the rename of this key took a directory away from here.
+    pub(crate) fn has_move(&self, key: Key) -> bool {
+        self.moves.binary_search_by_key(&key, |went| went.key).is_ok()
+    }
+}
+
 /// Where a directory went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Move {

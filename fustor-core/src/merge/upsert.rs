@@ -37,14 +37,14 @@ impl Arbiter {
         key: Key,
         facts: &Facts,
     ) -> Verdict {
-        let Some((parent, name)) = path.split() else {
+        let Some((parent, name)) = path.split_prefix() else {
             return self.upsert_root(hearing, key, facts);
         };
         if self.is_beyond_horizon(hearing, DirId::NONE, key) {
-            hearing.ask_listing(parent, false);
+            hearing.ask_listing(ViewPath::of_prefix(parent), false);
             return Verdict::Queued;
         }
-        match self.reach(hearing, &parent, key) {
+        match self.reach(hearing, parent, key) {
             Ok(site) => self.admit(hearing, &site, &Evidence { name, key, facts }),
             Err(verdict) => verdict,
         }

@@ -218,7 +218,7 @@ impl Finder {
         let path = if path.is_root() { Vec::new() } else { path.as_bytes().to_vec() };
         let mut finder =
             Self { snapshot: snapshot.clone(), filter, question: 0, path, frames: Vec::new() };
-        let _rows = finder.enter(dir);
+        let _rows = finder.open(dir, None);
         finder
     }
 
@@ -235,33 +235,47 @@ impl Finder {
             if child == DirId::NONE || self.frames.len() >= self.filter.depth {
                 return;
             }
-            self.path.push(b'/');
-            self.path.extend_from_slice(name);
             let depth = self.frames.len();
-            let _rows = self.enter(child);
+            let _rows = self.enter(child, &|| name);
             if self.frames.len() == depth {
                 return;
             }
         }
     }
 
-    /// Goes into a directory, unless one look at its block tells that nothing in it passes and nothing lies below.
-    /// Gives how many rows that look took.
-    fn enter(&mut self, dir: DirId) -> usize {
+    /// Goes into the directory of this name below the deepest one, unless one look at its block tells that nothing in
+    /// it passes and nothing lies below; then its name is not even read. Gives how many rows that look took.
+    fn enter<'n>(&mut self, dir: DirId, name: &dyn Fn() -> &'n [u8]) -> usize {
+        if self.filter.name.wants_path() {
+            self.push_name(name());
+            return self.open(dir, None);
+        }
+        self.open(dir, Some(name))
+    }
+
+    /// Opens a directory whose path, but for the name that is given, is the current one.
+    fn open<'n>(&mut self, dir: DirId, name: Option<&dyn Fn() -> &'n [u8]>) -> usize {
         let entries = self.snapshot.tree().entries(dir);
-        let (rows, path_len) = (RowCursor::default(), self.path.len());
-        let mut frame = Frame { rows, path_len, hit: None, rank: None };
+        let mut hit = None;
         if let Entries::One(block) = entries {
             let block = block.reader();
-            let hit = self.filter.next(&block, &self.path, 0);
-            if hit == block.len() && block.dir_count() == 0 {
-                return hit;
+            let next = self.filter.next(&block, &self.path, 0);
+            if next == block.len() && block.dir_count() == 0 {
+                return next;
             }
-            frame.hit = Some(hit);
+            hit = Some(next);
         }
-        frame.rows = RowCursor::open(entries);
-        self.frames.push(frame);
+        let rows = RowCursor::open(entries);
+        if let Some(name) = name {
+            self.push_name(name());
+        }
+        self.frames.push(Frame { rows, path_len: self.path.len(), hit, rank: None });
         0
+    }
+
+    fn push_name(&mut self, name: &[u8]) {
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
     }
 
     /// Looks at about `rows` more rows and gives each that passes to `visit`, which may break the slice off after it.
@@ -308,15 +322,15 @@ impl Finder {
             let stop = run.advance(&self.filter, &self.path);
             used += run.at() - before;
             let Some(stop) = stop else { break };
-            self.path.push(b'/');
-            self.path.extend_from_slice(run.name(&stop));
             if stop.passes {
+                self.push_name(run.name(&stop));
                 flow = visit(&self.path, &run.row(&stop));
             }
             if let Some(dir) = stop.dir
                 && self.filter.may_pass_below(self.snapshot.tree(), dir)
             {
-                used += self.enter(dir);
+                self.path.truncate(path_len);
+                used += self.enter(dir, &|| run.name(&stop));
             }
         }
         self.frames[depth - 1].stand(&run);

@@ -85,6 +85,14 @@ impl NameTest {
         })))
     }
 
+    /// Whether the path of a directory matters to the names in it.
+    pub(crate) const fn wants_path(&self) -> bool {
+        match self {
+            Self::Search(_) => true,
+            Self::Any | Self::Contains(_) | Self::Glob { .. } | Self::Regex { .. } => false,
+        }
+    }
+
     /// The first matching row at or after row `from` of a block of the directory `dir` (its path without a trailing
     /// slash), or the number of rows.
     pub(crate) fn next(&self, block: &BlockReader<'_>, dir: &[u8], from: usize) -> usize {

@@ -7,6 +7,7 @@ use im::OrdMap;
 
 use crate::block::{Block, CHUNK_ROWS};
 use crate::entry::Row;
+use crate::id::DirId;
 
 /// Rows in each block when a directory outgrows one: three quarters full, so that the next insertions fit.
 const FILL_ROWS: usize = CHUNK_ROWS * 3 / 4;
@@ -70,6 +71,14 @@ impl Entries {
         let block = self.block_for(name)?;
         let i = block.find(name).ok()?;
         Some(block.row(i))
+    }
+
+    /// The directory of this name; `None` when there is no entry of the name, or none that is a directory.
+    #[must_use]
+    pub fn find_dir(&self, name: &[u8]) -> Option<DirId> {
+        let block = self.block_for(name)?.reader();
+        let child = block.child(block.find(name).ok()?);
+        (child != DirId::NONE).then_some(child)
     }
 
     /// The blocks in name order.

@@ -53,21 +53,20 @@ impl Tree {
     /// What is known of the entry at `path`; `None` when it is not in the tree.
     #[must_use]
     pub fn lookup(&self, path: &ViewPath) -> Option<Row<'_>> {
-        let mut row = self.root_row();
-        for name in path.names() {
-            if row.child == DirId::NONE {
-                return None;
-            }
-            row = self.entries(row.child).find(name)?;
-        }
-        Some(row)
+        let mut names = path.names();
+        let Some(name) = names.next_back() else { return Some(self.root_row()) };
+        self.entries(self.descend(names)?).find(name)
     }
 
     /// The directory at `path`; `None` when it is absent or not a directory.
     #[must_use]
     pub fn dir(&self, path: &ViewPath) -> Option<DirId> {
-        let child = self.lookup(path)?.child;
-        (child != DirId::NONE).then_some(child)
+        self.descend(path.names())
+    }
+
+    /// The directory that these names lead to from the root.
+    fn descend<'a>(&self, mut names: impl Iterator<Item = &'a [u8]>) -> Option<DirId> {
+        names.try_fold(DirId::ROOT, |dir, name| self.entries(dir).find_dir(name))
     }
 
     /// The rows of a directory.
