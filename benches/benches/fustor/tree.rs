@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use fustor_benches::{BATCH_ROWS, CpuTime, Feed, Plan, Rng, Shape, Times, entries};
-use fustor_core::{Applied, BlockReader, DirId, Event, Tree, ViewPath};
+use fustor_core::{Applied, Block, BlockReader, DirId, Event, Tree, ViewPath};
+use memchr::memmem::Finder;
 
 /// Rows of one batch of changes.
 const BATCH: usize = 1000;
@@ -240,6 +241,11 @@ pub(crate) fn read(c: &mut Criterion<CpuTime>) {
     group.bench_function("walk", |b| {
         b.iter(|| assert_eq!(walk(tree), plan.rows()));
     });
+    // In the order of the table and without paths, as the prototype searches; `query/scan` has the question itself.
+    let needle = Finder::new(b"frame_000123");
+    group.bench_function("names_with", |b| {
+        b.iter(|| black_box(names_with(tree, &needle)));
+    });
     group.bench_function("walk_rows", |b| {
         b.iter(|| assert_eq!(walk_rows(tree), plan.rows()));
     });
@@ -268,6 +274,23 @@ fn walk(tree: &Tree) -> u64 {
     }
     black_box(bytes);
     rows
+}
+
+/// How many names hold the needle.
+fn names_with(tree: &Tree, needle: &Finder<'_>) -> usize {
+    let dirs = (0..tree.id_count() as u32).map(DirId);
+    dirs.flat_map(|dir| tree.entries(dir).blocks()).map(|block| hits(block, needle)).sum()
+}
+
+fn hits(block: &Block, needle: &Finder<'_>) -> usize {
+    let (block, len) = (block.reader(), needle.needle().len());
+    let (names, mut at, mut hits) = (block.names(), 0, 0);
+    while let Some(found) = needle.find(&names[at..]) {
+        let end = block.name_end(block.row_at(at + found));
+        hits += usize::from(at + found + len <= end);
+        at = end;
+    }
+    hits
 }
 
 /// Decodes every column of every row; gives the number of rows.
