@@ -6,9 +6,10 @@ use std::sync::Arc;
 use im::{OrdMap, Vector};
 
 use crate::clock::Skew;
-use crate::event::UncoveredReason;
+use crate::event::{GapReason, UncoveredReason};
 use crate::id::{DirId, Revision, StorageId};
 use crate::merge::{BlindDeletion, BlindDeletions, OpenGap, Suspects};
+use crate::path::ViewPath;
 use crate::time::{Now, Stamp, StorageTime};
 use crate::tree::Tree;
 use crate::view::{Cycles, Storage};
@@ -24,7 +25,11 @@ pub(crate) struct State {
     pub(crate) suspects: Suspects,
     pub(crate) blind: BlindDeletions,
     pub(crate) gaps: Vector<OpenGap>,
+    /// Scopes of gaps, by path, that wait for their directory to come or to be listed.
+    pub(crate) scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
     pub(crate) uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
+    /// How often everything is verified; 0: nobody has promised to.
+    pub(crate) audit_interval_ns: i64,
     pub(crate) skew: Option<Skew>,
     pub(crate) storages: OrdMap<StorageId, Storage>,
     pub(crate) cycles: Cycles,
@@ -80,6 +85,8 @@ pub enum TrustReason {
     Gap,
     /// Something is not watched or cannot be read.
     Uncovered,
+    /// The last scan of the whole tree that is complete began longer ago than twice the audit interval.
+    Overdue,
     /// The view is at its limit of entries.
     Truncated,
     /// The storage's root is gone.
@@ -95,6 +102,7 @@ impl fmt::Display for TrustReason {
         f.write_str(match self {
             Self::Gap => "gap",
             Self::Uncovered => "uncovered",
+            Self::Overdue => "overdue",
             Self::Truncated => "truncated",
             Self::RootLost => "root_lost",
             Self::RootChanged => "root_changed",
@@ -122,7 +130,7 @@ impl Snapshot {
 
     /// How far an answer about `dir` and what is below it can be trusted.
     #[must_use]
-    pub fn trust(&self, _now: Now, dir: DirId) -> Trust {
+    pub fn trust(&self, now: Now, dir: DirId) -> Trust {
         let totals = &self.0.tree.meta(dir).totals;
         let mut reasons = Vec::new();
         let mut note = |amiss: bool, reason| {
@@ -130,8 +138,9 @@ impl Snapshot {
                 reasons.push(reason);
             }
         };
-        note(totals.gaps > 0, TrustReason::Gap);
+        note(totals.gaps > 0 || self.is_scope_awaited(dir), TrustReason::Gap);
         note(totals.uncovered > 0 || self.is_below_uncovered(dir), TrustReason::Uncovered);
+        note(self.is_overdue(now), TrustReason::Overdue);
         note(self.0.truncated, TrustReason::Truncated);
         note(self.0.storages.values().any(|storage| storage.root_lost), TrustReason::RootLost);
         note(
@@ -152,6 +161,24 @@ impl Snapshot {
             None => TrustState::Degraded,
         };
         Trust { state, reasons }
+    }
+
+    /// Whether something may be missing at a place at or below `dir` that is not in the tree yet.
+    fn is_scope_awaited(&self, dir: DirId) -> bool {
+        let scopes = &self.0.scopes;
+        !scopes.is_empty()
+            && self
+                .0
+                .tree
+                .path_of(dir)
+                .is_some_and(|path| scopes.keys().any(|scope| path.contains(scope)))
+    }
+
+    fn is_overdue(&self, now: Now) -> bool {
+        let interval = self.0.audit_interval_ns;
+        let begun = self.0.cycles.last_begin;
+        interval > 0
+            && begun.is_some_and(|begun| now.wall.since(begun) > interval.saturating_mul(2))
     }
 
     fn is_below_uncovered(&self, dir: DirId) -> bool {

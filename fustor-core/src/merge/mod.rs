@@ -59,6 +59,9 @@ pub struct ViewConfig {
     pub max_blind_deletions: usize,
     /// Entries of the view, the root included; 0: no limit.
     pub max_nodes: u64,
+    /// How often agents verify everything: an answer whose last verification began longer ago than twice this is not
+    /// trusted. 0: they do not promise it.
+    pub audit_interval_ns: i64,
 }
 
 impl Default for ViewConfig {
@@ -71,6 +74,7 @@ impl Default for ViewConfig {
             max_tombstones: 1_000_000,
             max_blind_deletions: 10_000,
             max_nodes: 0,
+            audit_interval_ns: 0,
         }
     }
 }
@@ -129,6 +133,10 @@ impl Arbiter {
 
     pub(crate) fn gaps(&self) -> &Vector<OpenGap> {
         &self.gaps
+    }
+
+    pub(crate) fn scopes(&self) -> &OrdMap<ViewPath, (Stamp, GapReason)> {
+        &self.scopes
     }
 
     pub(crate) fn uncovered(&self) -> &OrdMap<DirId, (UncoveredReason, Stamp)> {

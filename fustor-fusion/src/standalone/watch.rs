@@ -109,6 +109,10 @@ pub async fn watch(
     outcome
 }
 
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 async fn listen(config: &WatchConfig) -> Result<TcpListener, WatchError> {
     let bound = TcpListener::bind((config.host.as_str(), config.port)).await;
     bound.map_err(|error| WatchError::Listen {
@@ -150,8 +154,8 @@ impl Views {
         clock: &Arc<Clock>,
     ) -> Result<(), WatchError> {
         let mut settings = HostConfig::default();
-        let threshold = i64::try_from(config.hot_file_threshold.as_nanos()).unwrap_or(i64::MAX);
-        settings.view.hot_threshold_ns = threshold;
+        settings.view.hot_threshold_ns = nanoseconds(config.hot_file_threshold);
+        settings.view.audit_interval_ns = nanoseconds(config.audit_interval);
         let host = ViewHost::start(name, settings, Arc::clone(clock))
             .map_err(|error| WatchError::Start { view: name.to_owned(), error })?;
         self.hosts.push(host.clone());

@@ -93,6 +93,7 @@ fn config(line: &str) -> Result<ViewConfig, String> {
             ("suspects", value) => config.max_suspects = number(value)?,
             ("tombstones", value) => config.max_tombstones = number(value)?,
             ("deletions", value) => config.max_blind_deletions = number(value)?,
+            ("audit", value) => config.audit_interval_ns = span(value)?,
             ("nodes", value) => config.max_nodes = number(value)?,
             (other, _) => return Err(format!("no such setting: {other:?}")),
         }
