@@ -113,11 +113,17 @@ impl View {
                 self.judge(&mut hearing, batch.storage, event);
             }
         }
+        self.arbiter.writer.settle();
         self.arbiter.place_gaps(&mut hearing);
+        self.arbiter.writer.settle();
     }
 
     fn judge(&mut self, hearing: &mut Hearing<'_>, storage: StorageId, event: Event) {
         let arbiter = &mut self.arbiter;
+        if !matches!(event, Event::Upsert { .. } | Event::Listing(_)) {
+            // Only these two take the way on which changes are carried.
+            arbiter.writer.settle();
+        }
         let verdict = match event {
             Event::Upsert { path, stamp, tier, facts } => {
                 self.lag_ns = Some(hearing.now().wall.since(hearing.stamp(stamp)));

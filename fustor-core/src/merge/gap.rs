@@ -154,6 +154,7 @@ impl Arbiter {
         since: Stamp,
         reason: GapReason,
     ) {
+        self.writer.settle();
         self.owe(scope, since);
         if self.writer.meta(scope).totals.gaps == 0 {
             return;

@@ -52,7 +52,7 @@ impl Arbiter {
     /// Cuts a directory out of the tree because of `absence`. Where it or something below holds a newer tombstone, a
     /// ghost stays. Gives what its ancestors lose; the row is the caller's business.
     pub(super) fn cut(&mut self, dir: DirId, absence: Key) -> Delta {
-        self.trail.clear();
+        self.leave_trail();
         let stay = self.branches_with_newer_tombstones(dir, absence);
         if stay.is_empty() {
             return self.writer.detach(dir);

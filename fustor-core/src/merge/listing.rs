@@ -101,7 +101,10 @@ impl Arbiter {
             Verdict::Applied | Verdict::Stale => {}
             Verdict::Buried | Verdict::Queued | Verdict::Refused(_) => return Err(verdict),
         }
-        let Some((parent, name)) = listing.dir.split_prefix() else { return Ok(self.root_site()) };
+        let Some((parent, name)) = listing.dir.split_prefix() else {
+            self.writer.settle();
+            return Ok(self.root_site());
+        };
         let site = self.reach(hearing, parent, seen)?;
         let (known, old) = self.known(&site, name);
         match (known, old) {
@@ -158,7 +161,7 @@ impl Arbiter {
             self.writer.shift(dir, &merged.delta, judgement.seen);
         }
         if let Some(proof) = judgement.proof.filter(|_| !merged.outlived.is_empty()) {
-            self.trail.clear();
+            self.leave_trail();
             for child in merged.outlived {
                 let meta = self.writer.meta_mut(child);
                 meta.floor = meta.floor.max(proof);
@@ -360,8 +363,7 @@ impl Arbiter {
         if self.config.max_nodes == 0 {
             return false;
         }
-        let totals = &self.writer.meta(DirId::ROOT).totals;
-        let held = (totals.files + totals.dirs + 1).saturating_add_signed(delta.files + delta.dirs);
+        let held = (self.writer.node_count() + 1).saturating_add_signed(delta.files + delta.dirs);
         let full = held >= self.config.max_nodes;
         self.truncated |= full;
         full

@@ -82,6 +82,12 @@ impl Old {
 }
 
 impl Arbiter {
+    /// Forgets the way that evidence took last: an absence or a place on it is about to change.
+    pub(super) fn leave_trail(&mut self) {
+        self.writer.settle();
+        self.trail.clear();
+    }
+
     pub(super) fn root_site(&self) -> Site {
         Site { dir: DirId::ROOT, absence: self.writer.meta(DirId::ROOT).floor, moved: Key::NONE }
     }
@@ -147,15 +153,17 @@ impl Arbiter {
     ) -> Result<Site, Verdict> {
         let joined = self.trail.rejoin(prefix).filter(|(_, site)| key > site.absence);
         if joined.is_none() {
-            self.trail.clear();
+            self.leave_trail();
         }
         let (from, mut site) = joined.unwrap_or((0, self.root_site()));
+        self.writer.carry_at(site.dir);
         let mut names = prefix[from..].split(|b| *b == b'/').filter(|name| !name.is_empty());
         while let Some(name) = names.next() {
             match self.step(hearing, &site, name, key) {
                 Ok(next) => {
                     site = next;
                     self.trail.go_on(name, site);
+                    self.writer.carry_at(site.dir);
                 }
                 Err(verdict) => {
                     self.writer.raise_presence(site.dir, key);
@@ -249,9 +257,8 @@ impl Arbiter {
     }
 
     pub(super) fn is_full(&mut self) -> bool {
-        let totals = &self.writer.meta(DirId::ROOT).totals;
         let full =
-            self.config.max_nodes > 0 && totals.files + totals.dirs + 1 >= self.config.max_nodes;
+            self.config.max_nodes > 0 && self.writer.node_count() + 1 >= self.config.max_nodes;
         self.truncated |= full;
         full
     }

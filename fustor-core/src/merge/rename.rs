@@ -219,7 +219,7 @@ impl Arbiter {
         if let Some(ghost) = self.ghosts.remove(&super::spot::At(parent, name)) {
             self.exorcise(ghost);
         }
-        self.trail.clear();
+        self.leave_trail();
         self.moves.insert(dir, here);
         self.writer.entries_mut(dir).rename(name);
         let version = self.writer.version();

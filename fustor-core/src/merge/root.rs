@@ -16,6 +16,7 @@ impl Arbiter {
         key: Key,
         facts: &Facts,
     ) -> Verdict {
+        self.writer.settle();
         if !facts.kind.is_dir() {
             return Verdict::Refused(Refusal::Root);
         }

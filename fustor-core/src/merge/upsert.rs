@@ -179,7 +179,7 @@ impl Arbiter {
     ) -> Enacted<'a> {
         let mut delta = Delta::default();
         let Some(old) = old else { return Enacted { row: None, delta } };
-        self.trail.clear();
+        self.leave_trail();
         self.writer.meta_mut(old.child).floor = key;
         self.prune(old.child, key, site.moved, key.stamp());
         if !facts_go || old.marks.has(Marks::PLACEHOLDER) {

@@ -164,7 +164,15 @@ impl Delta {
         self.uncovered += n * totals.uncovered.cast_signed();
     }
 
-    /// Adds another change to this one.
+    /// Adds a change that came after this one: what it took away may be the newest that this one brought.
+    pub(crate) fn follow_with(&mut self, later: &Self) {
+        if later.lost > StorageTime::MIN && later.lost == self.gained {
+            self.gained_stale = true;
+        }
+        self.absorb(later);
+    }
+
+    /// Adds another part of the same change to this one.
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.files += other.files;
         self.dirs += other.dirs;

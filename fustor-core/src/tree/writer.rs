@@ -18,6 +18,18 @@ pub(crate) struct Writer {
     vacant: Vec<DirId>,
     /// Directories that were cut off and not yet freed, with all that is below them.
     detached: Vec<DirId>,
+    /// Directories from some one down, each the parent of the next, with what has changed in them and below and is not
+    /// yet told to the ones above. Empty between commands.
+    carried: Vec<Carried>,
+    /// Entries that came with what is carried: so many are missing in the totals of the root.
+    carried_nodes: i64,
+}
+
+/// What the directories above one do not know yet.
+struct Carried {
+    dir: DirId,
+    delta: Delta,
+    seen: Key,
 }
 
 impl Writer {
@@ -31,7 +43,14 @@ impl Writer {
         };
         let tree =
             Tree { entries: PersistentVec::default(), metas: PersistentVec::default(), root };
-        let mut writer = Self { tree, version: 0, vacant: Vec::new(), detached: Vec::new() };
+        let mut writer = Self {
+            tree,
+            version: 0,
+            vacant: Vec::new(),
+            detached: Vec::new(),
+            carried: Vec::new(),
+            carried_nodes: 0,
+        };
         let id = writer.allocate(DirId::NONE, b"");
         debug_assert_eq!(id, DirId::ROOT);
         writer.meta_mut(id).totals.unlisted = 1;
@@ -98,7 +117,8 @@ impl Writer {
         self.tree.entries.get_mut(dir.0 as usize).expect("every id has a slot of rows")
     }
 
-    /// Adds `delta` to a directory and all its ancestors, and raises their presence to `seen`.
+    /// Adds `delta` to a directory and all its ancestors, and raises their presence to `seen`; above the directory at
+    /// which changes are carried they learn of it later.
     pub(crate) fn shift(&mut self, dir: DirId, delta: &Delta, seen: Key) {
         let version = self.version;
         let mut at = dir;
@@ -107,19 +127,77 @@ impl Writer {
             meta.add(delta);
             meta.version = version;
             meta.presence = meta.presence.max(seen);
-            at = meta.parent;
+            let above = meta.parent;
+            if let Some(carried) = self.carried.last_mut().filter(|carried| carried.dir == at) {
+                carried.delta.follow_with(delta);
+                carried.seen = carried.seen.max(seen);
+                self.carried_nodes += delta.files + delta.dirs;
+                return;
+            }
+            at = above;
         }
     }
 
     /// Raises the presence of a directory and all its ancestors. Stops at the first that has it: presence never
-    /// falls towards the root.
+    /// falls towards the root, but for what is carried.
     pub(crate) fn raise_presence(&mut self, dir: DirId, seen: Key) {
         let mut at = dir;
         while at != DirId::NONE && self.meta(at).presence < seen {
             let meta = self.meta_mut(at);
             meta.presence = seen;
-            at = meta.parent;
+            let above = meta.parent;
+            if let Some(carried) = self.carried.last_mut().filter(|carried| carried.dir == at) {
+                carried.seen = carried.seen.max(seen);
+                return;
+            }
+            at = above;
         }
+    }
+
+    /// Changes in `dir` and below are carried there from now on: a scan that goes down a chain would otherwise tell
+    /// each of n directories to all above it. `dir` lies below the last such directory, or is one of them, or all that
+    /// was carried is told first.
+    pub(crate) fn carry_at(&mut self, dir: DirId) {
+        let parent = self.meta(dir).parent;
+        while let Some(last) = self.carried.last().map(|carried| carried.dir) {
+            if last == dir {
+                return;
+            }
+            if last == parent {
+                break;
+            }
+            self.tell();
+        }
+        self.carried.push(Carried { dir, delta: Delta::default(), seen: Key::NONE });
+    }
+
+    /// Tells all that is carried to the directories above.
+    pub(crate) fn settle(&mut self) {
+        while !self.carried.is_empty() {
+            self.tell();
+        }
+        debug_assert_eq!(self.carried_nodes, 0, "everything was told");
+    }
+
+    /// Tells what the last directory carries to the one above it, or to all above it if that carries nothing.
+    fn tell(&mut self) {
+        let Some(Carried { dir, delta, seen }) = self.carried.pop() else { return };
+        let above = self.meta(dir).parent;
+        self.carried_nodes -= delta.files + delta.dirs;
+        if delta.is_zero() {
+            self.raise_presence(above, seen);
+        } else {
+            self.shift(above, &delta, seen);
+        }
+    }
+
+    /// Entries of the tree without the root, what is carried included.
+    pub(crate) fn node_count(&self) -> u64 {
+        let totals = &self.meta(DirId::ROOT).totals;
+        // The root's own changes are told to nobody.
+        let told = self.carried.first().filter(|carried| carried.dir == DirId::ROOT);
+        let root = told.map_or(0, |carried| carried.delta.files + carried.delta.dirs);
+        (totals.files + totals.dirs).saturating_add_signed(self.carried_nodes - root)
     }
 
     /// Cuts a directory off: its row is the caller's business. Gives what its ancestors lose with it, the row excepted.
