@@ -6,6 +6,7 @@ mod compare;
 mod edit;
 mod encode;
 mod layout;
+mod pack;
 mod read;
 mod reader;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use layout::{Field, load_u32};
 
 pub use builder::BlockBuilder;
 pub(crate) use compare::{Differing, differing};
+pub(crate) use pack::PACKED_MIN;
 pub(crate) use read::View;
 pub use reader::BlockReader;
 pub use validate::BlockError;
