@@ -9,4 +9,5 @@ mod cases;
 mod model;
 mod observe;
 mod script;
+mod sessions;
 mod tidy;
