@@ -1,0 +1,28 @@
+//! Sessions of agents with one storage: who lives, who leads, which batches are new, and what agents are to do.
+//!
+//! `docs/sessions.md` states the rules. A state machine without I/O: everything is driven by the `now` of its callers.
+
+mod admit;
+mod agents;
+mod create;
+mod door;
+mod effects;
+mod jobs;
+mod lanes;
+mod lease;
+mod orders;
+mod roster;
+mod session;
+mod timing;
+mod upkeep;
+mod work;
+
+pub use door::{
+    Ack, Admission, AdmitError, Beat, Coverage, CreateError, CreateSession, Created, Duties,
+    Ending, Exchange, Grant, Head, LEGACY_TIMEOUT_ANSWER_NS, LaneSeqs, NativePeer, Order, Peer,
+    Progress, Pulse, Resume, Role, RosterConfig, ScanCommand, SessionError, Sync, TIMEOUT_MAX_NS,
+    Task,
+};
+pub use jobs::{Job, JobStatus};
+pub use roster::Roster;
+pub use session::Session;
