@@ -250,8 +250,8 @@ pub enum Command {
     Attach {
         /// The storage.
         storage: StorageId,
-        /// What its root is.
-        root: RootIdentity,
+        /// What its root is; `None` when its agent cannot say, which leaves what was known.
+        root: Option<RootIdentity>,
         /// Whether every host that writes to the storage is watched, so that silence proves rest.
         writers_watched: bool,
     },

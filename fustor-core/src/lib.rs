@@ -12,6 +12,7 @@ mod key;
 mod merge;
 mod path;
 pub mod query;
+pub mod session;
 mod snapshot;
 mod source;
 mod text;
@@ -28,7 +29,7 @@ pub use event::{
     Listing, Refusal, Remark, RootIdentity, Sweep, UncoveredReason, Verdict, Verdicts,
 };
 pub use forest::Forest;
-pub use id::{AgentId, DirId, Epoch, Origin, Revision, Seq, StorageId};
+pub use id::{AgentId, DirId, Epoch, IdError, JobId, Origin, Revision, Seq, SessionId, StorageId};
 pub use key::{Claim, Key, Tier};
 pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
