@@ -3,6 +3,7 @@
 //! `docs/sessions.md` states the rules. A state machine without I/O: everything is driven by the `now` of its callers.
 
 mod door;
+mod legacy;
 
 pub use door::{
     Ack, Admission, AdmitError, Beat, Coverage, CreateError, CreateSession, Created, Duties,
@@ -10,3 +11,4 @@ pub use door::{
     Progress, Pulse, Resume, Role, RosterConfig, ScanCommand, SessionError, Sync, TIMEOUT_MAX_NS,
     Task,
 };
+pub use legacy::{Finding, LegacyClock, LegacyPeer, Translated};
