@@ -8,7 +8,7 @@ use im::{OrdMap, OrdSet};
 
 use crate::block::Block;
 use crate::entry::Row;
-use crate::event::{Fidelity, Refusal, Sweep, Verdict};
+use crate::event::{Event, Fidelity, Refusal, Sweep, Verdict};
 use crate::id::{AgentId, DirId};
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
@@ -99,11 +99,26 @@ impl Hearsay {
     }
 }
 
+/// Whether an event tells of entries. What fusion itself declares of an absent agent does not.
+const fn has_rows(event: &Event) -> bool {
+    match event {
+        Event::Upsert { .. } | Event::Rename { .. } | Event::Listing(_) => true,
+        Event::Delete { .. }
+        | Event::Gap { .. }
+        | Event::Uncovered { .. }
+        | Event::Covered { .. }
+        | Event::Cycle { .. }
+        | Event::RootLost { .. }
+        | Event::Remark(_) => false,
+    }
+}
+
 impl Arbiter {
     /// Notes what kind of agent a batch is from.
-    pub(crate) fn note_agent(&mut self, hearing: &Hearing<'_>) {
+    pub(crate) fn note_agent(&mut self, hearing: &Hearing<'_>, events: &[Event]) {
         match hearing.fidelity {
-            Fidelity::Exact => self.hearsay.exact = true,
+            Fidelity::Exact if self.hearsay.exact => {}
+            Fidelity::Exact => self.hearsay.exact = events.iter().any(has_rows),
             Fidelity::Legacy if self.hearsay.agents.len() < AGENTS_MAX => {
                 self.hearsay.agents.insert(hearing.origin.agent);
             }
