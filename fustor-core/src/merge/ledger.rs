@@ -151,7 +151,7 @@ impl Arbiter {
         let tree = self.writer.tree();
         dirs.retain(|(dir, was)| tree.meta(*dir).generation == *was && tree.is_attached(*dir));
         for (dir, _) in &dirs {
-            self.count_as_listed(*dir, pass.since);
+            self.count_as_listed(*dir, begin);
         }
         match sweep? {
             Sweep::Snapshot => Some(pass.since),
@@ -165,14 +165,14 @@ impl Arbiter {
     }
 
     /// A directory was read as well as agents of 0.8 can: it is waited for no longer, though it proves no absence.
-    fn count_as_listed(&mut self, dir: DirId, since: Stamp) {
+    fn count_as_listed(&mut self, dir: DirId, begin: Stamp) {
         let meta = self.writer.meta_mut(dir);
         let unlisted = -i32::from(meta.awaits_listing());
-        meta.verified = meta.verified.max(since);
+        meta.verified = meta.verified.max(begin);
         if unlisted != 0 {
             self.writer.shift(dir, &Delta { unlisted, ..Delta::default() }, Key::NONE);
         }
-        self.pay(dir, since);
+        self.pay(dir, begin);
     }
 
     /// What an audit means for one directory that it has read.
