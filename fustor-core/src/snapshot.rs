@@ -8,7 +8,7 @@ use im::{OrdMap, Vector};
 use crate::clock::Skew;
 use crate::event::{GapReason, UncoveredReason};
 use crate::id::{DirId, Revision, StorageId};
-use crate::merge::{BlindDeletion, BlindDeletions, OpenGap, Suspects};
+use crate::merge::{BlindDeletion, BlindDeletions, Hearsay, OpenGap, Suspects};
 use crate::path::ViewPath;
 use crate::time::{Now, Stamp, StorageTime};
 use crate::tree::Tree;
@@ -24,6 +24,7 @@ pub(crate) struct State {
     pub(crate) tree: Tree,
     pub(crate) suspects: Suspects,
     pub(crate) blind: BlindDeletions,
+    pub(crate) hearsay: Hearsay,
     pub(crate) gaps: Vector<OpenGap>,
     /// Scopes of gaps, by path, that wait for their directory to come or to be listed.
     pub(crate) scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
@@ -126,6 +127,10 @@ impl Snapshot {
     #[must_use]
     pub fn tree(&self) -> &Tree {
         &self.0.tree
+    }
+
+    pub(crate) fn hearsay(&self) -> &Hearsay {
+        &self.0.hearsay
     }
 
     /// How far an answer about `dir` and what is below it can be trusted.
