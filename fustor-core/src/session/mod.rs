@@ -10,9 +10,9 @@ mod effects;
 mod jobs;
 mod lanes;
 mod lease;
+mod member;
 mod orders;
 mod roster;
-mod session;
 mod timing;
 mod upkeep;
 mod work;
@@ -24,5 +24,5 @@ pub use door::{
     Task,
 };
 pub use jobs::{Job, JobStatus};
+pub use member::Session;
 pub use roster::Roster;
-pub use session::Session;
