@@ -1,0 +1,1 @@
+//! What a client does against a small server, in virtual time.
