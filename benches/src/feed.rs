@@ -36,7 +36,7 @@ impl Feed {
     pub fn new() -> Self {
         let mut feed = Self { view: View::new(ViewConfig::default(), 1), now: BEGIN, seq: 0 };
         let root = RootIdentity { fs_type: 1, fs_id: 1, inode: 1 };
-        feed.command(Command::Attach { storage: STORAGE, root, writers_watched: true });
+        feed.command(Command::Attach { storage: STORAGE, root: Some(root), writers_watched: true });
         feed
     }
 

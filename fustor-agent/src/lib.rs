@@ -19,6 +19,7 @@ mod config;
 mod disk;
 pub mod doctor;
 mod outbox;
+pub mod program;
 mod scan;
 mod source;
 mod watch;

@@ -1,11 +1,20 @@
 //! The types at the door of a view: what agents report, what a view asks for, what it answers.
 
+mod legacy;
+mod sealed;
+
 use crate::block::Block;
 use crate::entry::Facts;
 use crate::id::{Origin, StorageId};
 use crate::key::Tier;
 use crate::path::ViewPath;
 use crate::time::{BootTime, ClockMap, Stamp};
+
+pub use legacy::{
+    LegacyBatch, LegacyChange, LegacyJob, LegacyKind, LegacyObservation, LegacyRow, RefusedRow,
+    RowFault,
+};
+pub use sealed::BatchHead;
 
 /// One observation of a source. Every `stamp` is the agent's clock read *before* the observation was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,8 +195,8 @@ pub enum Command {
     Attach {
         /// The storage.
         storage: StorageId,
-        /// What its root is.
-        root: RootIdentity,
+        /// What its root is; `None` when its agent cannot say, which leaves what was known.
+        root: Option<RootIdentity>,
         /// Whether every host that writes to the storage is watched, so that silence proves rest.
         writers_watched: bool,
     },

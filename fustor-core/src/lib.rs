@@ -12,6 +12,7 @@ mod key;
 mod merge;
 mod path;
 pub mod query;
+pub mod session;
 mod snapshot;
 mod source;
 mod text;
@@ -24,11 +25,11 @@ pub use block::{Block, BlockBuilder, BlockError, BlockReader, CHUNK_ROWS};
 pub use clock::{Skew, StorageClock};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{
-    Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Lane, Listing, Refusal,
-    RootIdentity, UncoveredReason, Verdict, Verdicts,
+    Applied, Batch, BatchHead, Command, CyclePhase, Directive, Event, GapReason, Lane, Listing,
+    Refusal, RootIdentity, UncoveredReason, Verdict, Verdicts,
 };
 pub use forest::Forest;
-pub use id::{AgentId, DirId, Epoch, Origin, Revision, Seq, StorageId};
+pub use id::{AgentId, DirId, Epoch, IdError, JobId, Origin, Revision, Seq, SessionId, StorageId};
 pub use key::{Claim, Key, Tier};
 pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};

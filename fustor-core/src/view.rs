@@ -182,14 +182,27 @@ impl View {
         self.lag_ns = None;
     }
 
-    fn attach(&mut self, id: StorageId, root: RootIdentity, writers_watched: bool) -> Verdict {
+    fn attach(
+        &mut self,
+        id: StorageId,
+        root: Option<RootIdentity>,
+        writers_watched: bool,
+    ) -> Verdict {
         let storage = self.storage_mut(id);
-        storage.root_changed = storage.root.as_ref().is_some_and(|known| *known != root);
+        let known = storage.root.take();
+        storage.root_changed = match (&known, &root) {
+            (Some(known), Some(root)) => known != root,
+            (None, _) | (_, None) => false,
+        };
         if storage.root_changed {
+            storage.root = known;
             return Verdict::Refused(Refusal::RootChanged);
         }
+        // An agent that does not know its root cannot tell that a lost one is back.
+        let root_lost = storage.root_lost && root.is_none();
+        let root = root.or(known);
         *storage =
-            Storage { root: Some(root), attached: true, writers_watched, ..Storage::default() };
+            Storage { root, attached: true, writers_watched, root_lost, ..Storage::default() };
         Verdict::Applied
     }
 

@@ -217,6 +217,12 @@ impl Block {
         edit::same_facts(&View::of(&self.0), &View::of(&other.0))
     }
 
+    /// Whether this is as an agent builds it: nothing in fusion's own columns.
+    #[must_use]
+    pub(crate) fn is_bare(&self) -> bool {
+        read::is_bare(&View::of(&self.0))
+    }
+
     /// Adopts a block that an agent built: all rows get this key, storage, no marks and the directory ids that `child`
     /// gives, in row order of the directories. Equal to encoding those rows.
     #[must_use]

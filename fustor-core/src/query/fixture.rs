@@ -44,7 +44,7 @@ impl Scene {
     pub(crate) fn new(writers_watched: bool) -> Self {
         let mut view = View::new(ViewConfig::default(), 1);
         let root = RootIdentity { fs_type: 1, fs_id: 1, inode: 0 };
-        let attach = Command::Attach { storage: StorageId(0), root, writers_watched };
+        let attach = Command::Attach { storage: StorageId(0), root: Some(root), writers_watched };
         let _attached = view.apply(at(0), attach);
         Self { view, seq: 0 }
     }

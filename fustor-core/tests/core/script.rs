@@ -117,7 +117,7 @@ fn attach(words: &str, storage: StorageId) -> Result<Command, String> {
             _ => return Err(format!("no part of an attachment: {word:?}")),
         }
     }
-    Ok(Command::Attach { storage, root, writers_watched })
+    Ok(Command::Attach { storage, root: Some(root), writers_watched })
 }
 
 /// Ten fresh changes on a storage whose clock is `lag` seconds behind.

@@ -137,7 +137,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 const fn attach(root: RootIdentity, writers_watched: bool) -> Command {
-    Command::Attach { storage: STORAGE, root, writers_watched }
+    Command::Attach { storage: STORAGE, root: Some(root), writers_watched }
 }
 
 /// Moves sealed groups into the inbox of the view.

@@ -78,7 +78,11 @@ impl Fixture {
 
     pub(crate) fn attach(&self) {
         let root = RootIdentity { fs_type: 1, fs_id: 2, inode: 1 };
-        self.apply(Command::Attach { storage: StorageId(0), root, writers_watched: true });
+        self.apply(Command::Attach {
+            storage: StorageId(0),
+            root: Some(root),
+            writers_watched: true,
+        });
     }
 
     /// One complete scan.
