@@ -90,7 +90,7 @@ pub struct Resume {
     pub session: Arc<str>,
     /// The life of the source that spoke in it last.
     pub epoch: u64,
-    /// The first batch of each lane that was not acknowledged.
+    /// The last batch of each lane up to which all were acknowledged; 0: none.
     pub seqs: Seqs,
 }
 
@@ -184,9 +184,9 @@ pub struct Grant {
     pub audit_ns: Option<i64>,
     /// The lease of a leader.
     pub lease: Option<LeaseGrant>,
-    /// Whether the session that was to be continued goes on.
+    /// Whether the server knows what this life of the source has told so far. Otherwise everything is owed anew.
     pub resumed: bool,
-    /// The number of the batch that each lane goes on with.
+    /// The first batch of each lane that the server does not have; the first of all is 1.
     pub from: Seqs,
     /// Batches that may be under way at the same time.
     pub in_flight: u32,

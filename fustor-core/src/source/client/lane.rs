@@ -47,14 +47,14 @@ impl Parcel {
 pub(super) struct Track {
     pub(super) lane: Lane,
     pub(super) spool: Spool,
-    /// The number of the first batch that is not acknowledged.
+    /// The number of the first batch that is not acknowledged. A lane begins with 1.
     pub(super) first: u32,
     pub(super) sealed: VecDeque<Parcel>,
 }
 
 impl Track {
     pub(super) fn new(lane: Lane) -> Self {
-        Self { lane, spool: Spool::default(), first: 0, sealed: VecDeque::new() }
+        Self { lane, spool: Spool::default(), first: 1, sealed: VecDeque::new() }
     }
 
     const fn window(&self) -> usize {

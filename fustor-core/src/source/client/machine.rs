@@ -236,6 +236,12 @@ impl Client {
         }
     }
 
+    /// The life of the source.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The role now.
     #[must_use]
     pub fn role(&self, now: BootTime) -> Role {
@@ -296,10 +302,10 @@ impl Client {
     fn go_on(&mut self, now: BootTime, lane: Lane, from: Seqs, resumed: bool) {
         let track = &mut self.tracks[index(lane)];
         if !resumed {
-            track.first = from.of(lane);
+            track.first = from.of(lane).max(1);
             return;
         }
-        let (acknowledged, lost) = track.go_on(from.of(lane));
+        let (acknowledged, lost) = track.go_on(from.of(lane).max(1));
         for parcel in acknowledged {
             self.delivered(now, &parcel, Duties::of(&parcel, false));
         }
@@ -454,7 +460,8 @@ impl Client {
     }
 
     fn resume(&self, session: Arc<str>, epoch: u64) -> Resume {
-        let [control, realtime, scan] = [0, 1, 2].map(|lane: usize| self.tracks[lane].first);
+        let last = |lane: usize| self.tracks[lane].first.wrapping_sub(1);
+        let [control, realtime, scan] = [0, 1, 2].map(last);
         Resume { session, epoch, seqs: Seqs { control, realtime, scan } }
     }
 
