@@ -4,5 +4,6 @@ pub mod args;
 pub mod config;
 pub mod host;
 pub mod http;
+pub mod net;
 pub mod process;
 pub mod standalone;
