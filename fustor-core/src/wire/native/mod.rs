@@ -58,6 +58,7 @@ pub fn rows(event: &Event) -> usize {
         | Event::Uncovered { .. }
         | Event::Covered { .. }
         | Event::Cycle { .. }
-        | Event::RootLost { .. } => 1,
+        | Event::RootLost { .. }
+        | Event::Remark(_) => 1,
     }
 }
