@@ -1,7 +1,9 @@
 //! The fusion library: the host of views, its HTTP interface and the standalone mode.
 
 pub mod args;
+pub mod config;
 pub mod host;
 pub mod http;
+pub mod net;
 pub mod process;
 pub mod standalone;

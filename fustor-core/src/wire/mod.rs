@@ -2,5 +2,8 @@
 
 pub mod json;
 pub mod legacy;
+mod limits;
 pub mod native;
 pub mod protocol;
+
+pub use limits::Limits;

@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! from agent=2 epoch=1 seq=7 window=60 unsure=0.5 storage=0    the envelope of what follows
+//! from says=legacy                                              an agent of 0.8; or: exact
 //! 10 atomic /d/f file 100 mtime=5 inode=7                       also: scan, partial
 //! 11 delete /d/f
 //! 12 rename /a /b dir inode=7
 //! 13 list /d complete [inode=3]: f file 100, sub dir            or: rows; `f*20 file` is f0000 to f0019
 //! 13 calibrate 0.5                                              ten changes on a storage 0.5 s behind
 //! 14 gap /d overflow
+//! 14 read /d audit      14 checked /f 7 mtime=5     14 missing /f      remarks of 0.8; also: read /d snapshot
 //! 15 cycle begin        15 uncovered /d failing        15 covered /d        15 root-lost
 //! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d
 //! batch … end                                                   one command of several events
@@ -17,8 +19,8 @@
 
 use fustor_core::{
     AgentId, Batch, Block, BootTime, ClockMap, Command, CyclePhase, DirId, Epoch, Event, Facts,
-    GapReason, Key, Kind, Listing, Marks, Origin, Owner, RootIdentity, Row, SECOND, Seq, Stamp,
-    StorageId, StorageTime, Tier, UncoveredReason, ViewPath,
+    Fidelity, GapReason, Key, Kind, Listing, Marks, Origin, Owner, Remark, RootIdentity, Row,
+    SECOND, Seq, Stamp, StorageId, StorageTime, Sweep, Tier, UncoveredReason, ViewPath,
 };
 
 /// The second 0 of every script, in nanoseconds since the Unix epoch.
@@ -43,6 +45,7 @@ impl Reader {
             origin: Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(1) },
             clock: ClockMap::default(),
             cache_window_ns: 0,
+            fidelity: Fidelity::Exact,
             events: Vec::new(),
         };
         Self { now: Stamp(BASE), envelope, open: None }
@@ -98,11 +101,20 @@ impl Reader {
                 "seq" => self.envelope.origin.seq = Seq(number(value)?),
                 "storage" => self.envelope.storage = StorageId(number(value)?),
                 "window" => self.envelope.cache_window_ns = span(value)?,
+                "says" => self.envelope.fidelity = fidelity(value)?,
                 "unsure" => self.envelope.clock.uncertainty_ns = span(value)?,
                 other => return Err(format!("no part of an envelope: {other:?}")),
             }
         }
         Ok(())
+    }
+}
+
+fn fidelity(word: &str) -> Result<Fidelity, String> {
+    match word {
+        "exact" => Ok(Fidelity::Exact),
+        "legacy" => Ok(Fidelity::Legacy),
+        other => Err(format!("neither exact nor legacy: {other:?}")),
     }
 }
 
@@ -167,6 +179,20 @@ fn event(stamp: BootTime, text: &str) -> Result<Event, String> {
             Event::Cycle { phase, stamp }
         }
         "root-lost" => Event::RootLost { stamp },
+        "read" => {
+            let sweep = match more {
+                "audit" => Sweep::Audit,
+                "snapshot" => Sweep::Snapshot,
+                other => return Err(format!("no scan of 0.8: {other:?}")),
+            };
+            Event::Remark(Remark::Read { dir: path(target)?, sweep })
+        }
+        "checked" => {
+            let Facts { size, mtime, .. } = facts(&format!("file {more}"), 0)?;
+            let path = path(target)?;
+            Event::Remark(Remark::Checked { path, stamp, size: Some(size), mtime })
+        }
+        "missing" => Event::Remark(Remark::Missing { path: path(target)?, stamp }),
         other => return Err(format!("no such event: {other:?}")),
     })
 }
@@ -343,7 +369,8 @@ pub(crate) fn write(batch: &Batch) -> String {
             Event::Uncovered { .. }
             | Event::Covered { .. }
             | Event::Cycle { .. }
-            | Event::RootLost { .. } => format!("# {event:?}"),
+            | Event::RootLost { .. }
+            | Event::Remark(_) => format!("# {event:?}"),
         };
         text.push_str(&line);
         text.push('\n');

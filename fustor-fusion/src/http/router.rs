@@ -5,10 +5,9 @@ use std::io;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -16,6 +15,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 
 use super::state::App;
 use super::{find, health, legacy, ops, settled, views};
+use crate::net::{Door, DoorLimits, busy};
 
 /// Shorter answers are not worth compressing.
 const COMPRESS_ABOVE: u64 = 4096;
@@ -44,6 +44,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(ops::wrong_method)
         .layer(compression())
         .layer(from_fn_with_state(app.clone(), count))
+        .layer(from_fn(busy))
         .with_state(app)
 }
 
@@ -56,12 +57,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
     app: App,
 ) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
-    axum::serve(listener, router(app)).with_graceful_shutdown(shutdown).await
+    let door = Door::new(listener, DoorLimits::default());
+    crate::net::serve(door, router(app), shutdown).await
 }
 
 /// Fast rather than small: the answers are large and the networks are local.

@@ -8,6 +8,7 @@ mod frame;
 
 use crate::event::Event;
 
+pub use super::limits::Limits;
 pub use crate::event::BatchHead;
 pub use decode::{decode, decode_head};
 pub use encode::encode;
@@ -15,23 +16,6 @@ pub use error::{DecodeError, DecodeFault, EventFault, RefusedEvent};
 
 /// What a request with such a body says of its type.
 pub const CONTENT_TYPE: &str = "application/vnd.fustor.events.v2";
-
-/// What a receiver takes at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a body, not compressed.
-    pub bytes: usize,
-    /// Events of a batch.
-    pub events: usize,
-    /// Rows of all its events: those of listings, and one for every other event.
-    pub rows: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { bytes: 64 << 20, events: 65_536, rows: 1 << 20 }
-    }
-}
 
 /// What a frame holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +42,7 @@ pub fn rows(event: &Event) -> usize {
         | Event::Uncovered { .. }
         | Event::Covered { .. }
         | Event::Cycle { .. }
-        | Event::RootLost { .. } => 1,
+        | Event::RootLost { .. }
+        | Event::Remark(_) => 1,
     }
 }

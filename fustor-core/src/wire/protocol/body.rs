@@ -11,17 +11,27 @@ pub type Seconds = u64;
 
 /// A body that is not what its route wants: 422.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("line {line} column {column}: {message}")]
+#[error("byte {offset}: {message}")]
 pub struct BodyError {
-    /// Counted from 1; 0 when the body is empty.
-    pub line: usize,
-    /// In bytes, counted from 1.
-    pub column: usize,
+    /// Where in the body.
+    pub offset: usize,
     /// What is wrong.
     pub message: String,
 }
 
 impl BodyError {
+    /// What `error` says of `bytes`.
+    pub(in crate::wire) fn of(error: &serde_json::Error, bytes: &[u8]) -> Self {
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        let message = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+        let ends = memchr::memchr_iter(b'\n', bytes);
+        let start =
+            line.checked_sub(2).and_then(|nth| ends.into_iter().nth(nth)).map_or(0, |at| at + 1);
+        Self { offset: (start + column.saturating_sub(1)).min(bytes.len()), message }
+    }
+
     /// The document that 0.8 clients know: `{"detail":[{"type","loc","msg"}]}`.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
@@ -33,21 +43,12 @@ impl BodyError {
     }
 }
 
-impl From<serde_json::Error> for BodyError {
-    fn from(error: serde_json::Error) -> Self {
-        let (line, column) = (error.line(), error.column());
-        let text = error.to_string();
-        let place = format!(" at line {line} column {column}");
-        Self { line, column, message: text.strip_suffix(&place).unwrap_or(&text).to_owned() }
-    }
-}
-
 /// Reads a body.
 ///
 /// # Errors
 /// [`BodyError`] when it is not JSON or not what is wanted.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
-    serde_json::from_slice(bytes).map_err(BodyError::from)
+    serde_json::from_slice(bytes).map_err(|error| BodyError::of(&error, bytes))
 }
 
 /// Writes a body.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fustor_core::{
-    AgentId, Batch, BootTime, ClockMap, Epoch, Event, Facts, GapReason, Kind, Listing, Origin,
-    Owner, SECOND, Seq, StorageId, StorageTime, Tier, ViewPath,
+    AgentId, Batch, BootTime, ClockMap, Epoch, Event, Facts, Fidelity, GapReason, Kind, Listing,
+    Origin, Owner, Remark, SECOND, Seq, StorageId, StorageTime, Tier, ViewPath,
 };
 use proptest::prelude::*;
 
@@ -55,6 +55,7 @@ fn envelopes() -> impl Strategy<Value = Batch> {
                 uncertainty_ns: unsure * SECOND,
             },
             cache_window_ns: window * 2 * SECOND,
+            fidelity: Fidelity::Exact,
             events: Vec::new(),
         },
     )
@@ -70,7 +71,10 @@ fn shifted(mut event: Event, ns: i64) -> Event {
         | Event::Uncovered { stamp, .. }
         | Event::Cycle { stamp, .. }
         | Event::RootLost { stamp } => *stamp = stamp.plus(ns),
-        Event::Covered { .. } => {}
+        Event::Remark(Remark::Checked { stamp, .. } | Remark::Missing { stamp, .. }) => {
+            *stamp = stamp.plus(ns);
+        }
+        Event::Covered { .. } | Event::Remark(Remark::Read { .. }) => {}
     }
     event
 }
