@@ -180,7 +180,8 @@ fn instead(event: &Event, now: BootTime) -> Vec<Event> {
         | Event::Uncovered { .. }
         | Event::Covered { .. }
         | Event::Cycle { .. }
-        | Event::RootLost { .. } => vec![event.clone()],
+        | Event::RootLost { .. }
+        | Event::Remark(_) => vec![event.clone()],
     }
 }
 
@@ -199,7 +200,8 @@ pub(super) fn phase_after(before: Phase, events: &[Event], begins: Phase) -> Pha
         | Event::Gap { .. }
         | Event::Uncovered { .. }
         | Event::Covered { .. }
-        | Event::RootLost { .. } => None,
+        | Event::RootLost { .. }
+        | Event::Remark(_) => None,
     });
     match last {
         Some(CyclePhase::Begin) => begins,

@@ -248,9 +248,11 @@ fn subject(event: &Event) -> Option<Subject> {
         Event::Upsert { path, .. } | Event::Delete { path, .. } => Some((ENTRY, path.clone())),
         Event::Gap { scope, .. } => Some((GAP, scope.clone())),
         Event::Uncovered { dir, .. } | Event::Covered { dir } => Some((COVER, dir.clone())),
-        Event::Rename { .. } | Event::Listing(_) | Event::Cycle { .. } | Event::RootLost { .. } => {
-            None
-        }
+        Event::Rename { .. }
+        | Event::Listing(_)
+        | Event::Cycle { .. }
+        | Event::RootLost { .. }
+        | Event::Remark(_) => None,
     }
 }
 
@@ -265,7 +267,7 @@ pub(super) fn weight(event: &Event) -> usize {
         }
         Event::Gap { scope, .. } => scope.as_bytes().len(),
         Event::Uncovered { dir, .. } | Event::Covered { dir } => dir.as_bytes().len(),
-        Event::Cycle { .. } | Event::RootLost { .. } => 0,
+        Event::Cycle { .. } | Event::RootLost { .. } | Event::Remark(_) => 0,
     };
     EVENT_BYTES + own
 }
@@ -279,6 +281,6 @@ pub(super) fn concerned(event: &Event) -> Vec<ViewPath> {
         Event::Listing(listing) => vec![listing.dir.clone()],
         Event::Gap { scope, .. } => vec![scope.clone()],
         Event::Uncovered { dir, .. } | Event::Covered { dir } => vec![dir.clone()],
-        Event::Cycle { .. } | Event::RootLost { .. } => Vec::new(),
+        Event::Cycle { .. } | Event::RootLost { .. } | Event::Remark(_) => Vec::new(),
     }
 }

@@ -240,6 +240,7 @@ pub(super) fn apply(picture: &mut Picture, event: &Event) {
         | Event::Uncovered { .. }
         | Event::Covered { .. }
         | Event::Cycle { .. }
-        | Event::RootLost { .. } => {}
+        | Event::RootLost { .. }
+        | Event::Remark(_) => {}
     }
 }
