@@ -5,5 +5,7 @@ pub mod config;
 pub mod host;
 pub mod http;
 pub mod net;
+pub mod pipe;
 pub mod process;
+pub mod receiver;
 pub mod standalone;

@@ -44,6 +44,14 @@ impl Default for RosterConfig {
     }
 }
 
+impl RosterConfig {
+    /// How long a session lives whose agent asks for this.
+    pub(super) fn timeout(&self, asked_ns: Option<i64>) -> i64 {
+        let longest = TIMEOUT_MAX_NS.max(self.timeout_ns);
+        asked_ns.unwrap_or(self.timeout_ns).max(self.timeout_ns).min(longest)
+    }
+}
+
 /// What an agent asks for when it opens a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateSession {

@@ -2,7 +2,21 @@
 //!
 //! `docs/sessions.md` states the rules. A state machine without I/O: everything is driven by the `now` of its callers.
 
+mod admit;
+mod agents;
+mod create;
 mod door;
+mod effects;
+mod jobs;
+mod lanes;
+mod lease;
+mod legacy;
+mod orders;
+mod roster;
+mod session;
+mod timing;
+mod upkeep;
+mod work;
 
 pub use door::{
     Ack, Admission, AdmitError, Beat, Coverage, CreateError, CreateSession, Created, Duties,
@@ -10,3 +24,7 @@ pub use door::{
     Progress, Pulse, Resume, Role, RosterConfig, ScanCommand, SessionError, Sync, TIMEOUT_MAX_NS,
     Task,
 };
+pub use jobs::{Job, JobStatus};
+pub use legacy::{Finding, LegacyClock, LegacyPeer, Translated};
+pub use roster::Roster;
+pub use session::Session;

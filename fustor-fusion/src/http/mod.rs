@@ -1,13 +1,13 @@
 //! The HTTP interface: routes, parameters, errors and the way answers leave.
 
 mod answer;
-mod error;
+pub(crate) mod error;
 mod find;
 mod health;
 mod legacy;
 mod metrics;
 mod ops;
-mod params;
+pub(crate) mod params;
 mod router;
 mod settled;
 mod state;

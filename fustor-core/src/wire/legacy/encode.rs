@@ -125,7 +125,8 @@ impl Pages<'_> {
             | Event::Uncovered { .. }
             | Event::Covered { .. }
             | Event::Cycle { .. }
-            | Event::RootLost { .. } => {}
+            | Event::RootLost { .. }
+            | Event::Remark(_) => {}
         }
     }
 
