@@ -8,4 +8,5 @@ pub mod net;
 pub mod pipe;
 pub mod process;
 pub mod receiver;
+pub mod service;
 pub mod standalone;
