@@ -1,6 +1,7 @@
 //! The fusion library: the host of views, its HTTP interface and the standalone mode.
 
 pub mod args;
+pub mod command;
 pub mod config;
 pub mod host;
 pub mod http;
