@@ -5,6 +5,7 @@ mod builder;
 mod edit;
 mod encode;
 mod layout;
+mod pack;
 mod read;
 mod reader;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::key::Key;
 use layout::{Field, load_u32};
 
 pub use builder::BlockBuilder;
+pub(crate) use pack::PACKED_MIN;
 pub(crate) use read::View;
 pub use reader::BlockReader;
 pub use validate::BlockError;
@@ -215,12 +217,6 @@ impl Block {
     #[must_use]
     pub fn same_facts(&self, other: &Self) -> bool {
         edit::same_facts(&View::of(&self.0), &View::of(&other.0))
-    }
-
-    /// Whether this is as an agent builds it: nothing in fusion's own columns.
-    #[must_use]
-    pub(crate) fn is_bare(&self) -> bool {
-        read::is_bare(&View::of(&self.0))
     }
 
     /// Adopts a block that an agent built: all rows get this key, storage, no marks and the directory ids that `child`

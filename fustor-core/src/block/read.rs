@@ -175,16 +175,3 @@ impl<'a> Iterator for Rows<'a> {
 }
 
 impl ExactSizeIterator for Rows<'_> {}
-
-/// Whether nothing stands in fusion's own columns.
-pub(super) fn is_bare(view: &View<'_>) -> bool {
-    let empty = |field| view.column(field).width == 0 && view.column(field).base == 0;
-    let keyless = match view.head.keys {
-        0 => true,
-        1 => view.key_entry(0) == Key::NONE,
-        _ => false,
-    };
-    keyless
-        && [Field::Key, Field::Marks, Field::Storage].into_iter().all(empty)
-        && (0..view.head.dirs).all(|rank| view.child_at_rank(rank) == DirId(0))
-}

@@ -7,7 +7,7 @@ use super::frame::{
     SENT_AT, SEQ_AT, SUM_AT, Tag, VERSION, VERSION_AT, WINDOW_AT,
 };
 use super::{Decoded, Limits, rows};
-use crate::block::Block;
+use crate::block::{Block, PACKED_MIN};
 use crate::entry::{Facts, Kind, Owner};
 use crate::event::{BatchHead, CyclePhase, Event, GapReason, Lane, Listing, UncoveredReason};
 use crate::id::Seq;
@@ -19,8 +19,6 @@ use crate::time::{BootTime, StorageTime};
 const REFUSED_MAX: usize = 64;
 /// The least bytes of an event with its length.
 const EVENT_MIN: usize = 3;
-/// The least bytes of a block with its length.
-const BLOCK_MIN: usize = 35;
 
 /// Reads a sealed batch.
 ///
@@ -44,7 +42,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Decoded, DecodeError> {
         refused: Vec::new(),
         refused_count: 0,
     };
-    Frame { bytes, decoded, last: Vec::new(), repeats: Repeats::default() }.events(said, limits)
+    Frame { bytes, decoded, last: Vec::new(), repeats: Repeats::default(), scratch: Vec::new() }
+        .events(said, limits)
 }
 
 /// Reads the head of a frame of which at least the head has arrived; its checksum is not looked at.
@@ -111,6 +110,7 @@ struct Frame<'a> {
     decoded: Decoded,
     last: Vec<u8>,
     repeats: Repeats,
+    scratch: Vec<u8>,
 }
 
 impl Frame<'_> {
@@ -219,14 +219,12 @@ impl Frame<'_> {
         let (dir, stamp) = self.placed(reader, at)?;
         let facts = read_facts(reader)?;
         let count = reader.len("blocks")?;
-        let mut blocks = Vec::with_capacity(count.min(reader.left() / BLOCK_MIN));
-        for i in 0..count {
+        let mut blocks = Vec::with_capacity(count.min(reader.left() / PACKED_MIN));
+        for _ in 0..count {
             let len = reader.len("block")?;
-            let block = Block::parse(reader.take(len)?)?;
-            if !block.is_bare() {
-                return Err(EventFault::Adopted(i));
-            }
-            blocks.push(block);
+            let packed = reader.take(len)?;
+            let allow = &mut |shared| self.repeats.allow(at, shared);
+            blocks.push(Block::unpack(dir.name(), packed, &mut self.scratch, allow)?);
         }
         Ok(Listing { dir, stamp, complete, facts, blocks })
     }

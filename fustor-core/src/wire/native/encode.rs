@@ -126,9 +126,12 @@ impl Frame<'_> {
         self.placed(body, &listing.dir, listing.stamp);
         put_facts(body, &listing.facts);
         put_number(body, listing.blocks.len() as u64);
+        let (at, mut packed) = (self.out.len(), Vec::new());
         for block in &listing.blocks {
-            put_number(body, block.as_bytes().len() as u64);
-            body.extend_from_slice(block.as_bytes());
+            packed.clear();
+            block.pack(&mut packed, &mut |shared| self.repeats.allow(at, shared));
+            put_number(body, packed.len() as u64);
+            body.extend_from_slice(&packed);
         }
     }
 

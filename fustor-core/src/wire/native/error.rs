@@ -129,7 +129,4 @@ pub enum EventFault {
     /// A block that is none.
     #[error(transparent)]
     Block(#[from] BlockError),
-    /// A block whose columns of fusion hold something.
-    #[error("block {0} of the listing is not as an agent builds it")]
-    Adopted(usize),
 }
