@@ -1,6 +1,7 @@
 //! The fusion library: the host of views, its HTTP interface and the standalone mode.
 
 pub mod args;
+pub mod command;
 pub mod config;
 pub mod host;
 pub mod http;
@@ -8,4 +9,5 @@ pub mod net;
 pub mod pipe;
 pub mod process;
 pub mod receiver;
+pub mod service;
 pub mod standalone;

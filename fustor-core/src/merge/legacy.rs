@@ -2,7 +2,7 @@
 //! misspell names.
 
 use crate::entry::{Facts, Kind};
-use crate::event::{Event, Refusal, Remark, Verdict};
+use crate::event::{Event, Fidelity, Refusal, Remark, Verdict};
 use crate::id::DirId;
 use crate::key::Tier;
 use crate::path::ViewPath;
@@ -125,6 +125,9 @@ impl Arbiter {
 
     /// Takes in what only agents of 0.8 say.
     pub(crate) fn remark(&mut self, hearing: &mut Hearing<'_>, remark: &Remark) -> Verdict {
+        if hearing.fidelity == Fidelity::Exact {
+            return Verdict::Refused(Refusal::Malformed);
+        }
         match remark {
             Remark::Read { dir, sweep } => self.note_read(dir, *sweep),
             Remark::Missing { path, stamp } => {

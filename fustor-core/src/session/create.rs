@@ -166,7 +166,7 @@ impl Roster {
         let native = self.sessions.get(&id).is_some_and(Session::is_native);
         self.attend(now, id);
         if native {
-            self.confirm_attachment();
+            self.confirm_attachment(id);
         } else {
             self.settle_attachment();
         }

@@ -205,7 +205,7 @@ impl Jobs {
                 orders.push(order);
             }
             let reason = format!("not finished within {} seconds", JOB_NS / SECOND);
-            let begun = job.runner.is_some();
+            let begun = !job.tried.is_empty();
             self.end(now, id, if begun { Ending::Partial(reason) } else { Ending::Failed(reason) });
         }
         orders

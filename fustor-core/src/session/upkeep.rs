@@ -195,14 +195,17 @@ impl Roster {
     }
 
     /// A native agent has just looked at its root: the views are told, also when nothing has changed.
-    pub(super) fn confirm_attachment(&mut self) {
-        match self.attachment() {
-            Some((root, watched)) => {
-                self.effects.attach(self.storage, root.clone(), watched);
-                self.attached = Some((root, watched));
+    pub(super) fn confirm_attachment(&mut self, id: SessionId) {
+        if !self.sessions.get(&id).is_some_and(Session::may_push) {
+            self.settle_attachment();
+            if self.attached.is_none() {
+                self.report_other_root();
             }
-            None if self.attached.is_some() => self.settle_attachment(),
-            None => self.report_other_root(),
+            return;
+        }
+        self.attached = self.attachment();
+        if let Some((root, watched)) = self.attached.clone() {
+            self.effects.attach(self.storage, root, watched);
         }
     }
 

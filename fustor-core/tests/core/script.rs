@@ -78,10 +78,13 @@ impl Reader {
             stamp => {
                 let stamp = time(stamp)?;
                 self.now = self.now.max(Stamp(stamp));
-                let events = match rest.strip_prefix("calibrate ") {
+                let mut events = match rest.strip_prefix("calibrate ") {
                     Some(lag) => samples(stamp, lag)?,
                     None => vec![event(BootTime(stamp), rest)?],
                 };
+                if self.envelope.fidelity == Fidelity::Legacy {
+                    events.iter_mut().for_each(leave_out_untold);
+                }
                 if let Some(batch) = &mut self.open {
                     batch.events.extend(events);
                     return Ok(None);
@@ -107,6 +110,13 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes out what 0.8 does not tell.
+fn leave_out_untold(event: &mut Event) {
+    if let Event::Upsert { facts, .. } = event {
+        *facts = Facts { inode: 0, nlink: 0, owner: Owner::default(), ..*facts };
     }
 }
 
@@ -215,8 +225,8 @@ fn listing(stamp: BootTime, dir: &str, rest: &str) -> Result<Listing, String> {
             count => (0..number(count)?).map(|i: u32| format!("{name}{i:04}")).collect(),
         };
         for name in names {
-            let inode = inode_of(&dir.join(name.as_bytes()));
-            rows.push((name.into_bytes(), facts(rest, inode)?));
+            let inode = inode_of(&dir.join(&unescape(&name)?));
+            rows.push((unescape(&name)?, facts(rest, inode)?));
         }
     }
     rows.sort();
@@ -305,9 +315,21 @@ fn why(text: &str) -> Result<UncoveredReason, String> {
     })
 }
 
-/// A path as the views' own parser reads it.
+/// A path as the views' own parser reads it; `\xff` is that byte.
 pub(crate) fn path(text: &str) -> Result<ViewPath, String> {
-    ViewPath::parse(text.as_bytes()).map_err(|error| format!("{text:?}: {error}"))
+    ViewPath::parse(&unescape(text)?).map_err(|error| format!("{text:?}: {error}"))
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next().unwrap_or("").as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).ok_or(format!("a byte has two digits: {text:?}"))?;
+        let byte = u8::from_str_radix(digits, 16).map_err(|_| format!("no byte: {text:?}"))?;
+        bytes.push(byte);
+        bytes.extend_from_slice(part[2..].as_bytes());
+    }
+    Ok(bytes)
 }
 
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {

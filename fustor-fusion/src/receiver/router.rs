@@ -55,7 +55,7 @@ pub fn router(inlet: Inlet) -> Router {
 }
 
 /// The same beside the views.
-pub(crate) fn beside_views(inlet: Inlet) -> Router {
+pub(crate) fn beside_views<S: Clone + Send + Sync + 'static>(inlet: Inlet) -> Router<S> {
     shared(Router::new())
         .route("/api/v1/pipe/{session}/events", post(events::ingest_plainly))
         .with_state(inlet)

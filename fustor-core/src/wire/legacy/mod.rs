@@ -5,7 +5,7 @@ mod decode;
 mod encode;
 mod lenient;
 mod row;
-mod scalar;
+pub(super) mod scalar;
 #[cfg(test)]
 mod tests;
 

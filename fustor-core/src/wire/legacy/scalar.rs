@@ -71,7 +71,7 @@ fn four_digits(rest: &[u8]) -> Option<(u32, &[u8])> {
 
 /// Seconds in decimals as nanoseconds, half of one rounded away from zero; `None` when this is no number or none that
 /// fits.
-pub(super) fn nanoseconds(raw: &str) -> Option<i64> {
+pub(in crate::wire) fn nanoseconds(raw: &str) -> Option<i64> {
     let (negative, digits) = match raw.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, raw),

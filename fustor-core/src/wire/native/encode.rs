@@ -116,8 +116,8 @@ impl Frame<'_> {
                 tag(body, Tag::RootLost, 0);
                 self.stamp(body, *stamp);
             }
-            // Made by fusion of what agents of 0.8 say; no agent sends one, and an empty event is refused alone.
-            Event::Remark(_) => (),
+            // Made by fusion of what 0.8 says; no agent sends it, and an empty event is refused alone.
+            Event::Remark(_) => {}
         }
     }
 

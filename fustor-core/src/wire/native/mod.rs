@@ -5,6 +5,8 @@ mod decode;
 mod encode;
 mod error;
 mod frame;
+#[cfg(test)]
+mod tests;
 
 use crate::event::Event;
 

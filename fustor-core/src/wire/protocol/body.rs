@@ -86,6 +86,11 @@ pub(super) fn some_seconds<'de, D: Deserializer<'de>>(
     Err(D::Error::invalid_value(Unexpected::Float(float), &"whole seconds"))
 }
 
+/// Whole seconds that must be there.
+pub(super) fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Seconds, D::Error> {
+    some_seconds(from)?.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &"whole seconds"))
+}
+
 /// A value for which null stands for what it is when absent.
 pub(super) fn null_is_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where

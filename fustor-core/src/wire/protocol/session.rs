@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body::{Seconds, null_is_default, some_seconds};
+use super::body::{Seconds, null_is_default, read, seconds, some_seconds};
 use super::directive::NumberedDirective;
 use crate::event::{Lane, RootIdentity};
 use crate::id::Seq;
@@ -168,6 +168,7 @@ pub struct CreateReply {
     /// What it may do.
     pub role: Role,
     /// After how long a silence it ends. Agents of 0.8 send a heartbeat every third of it.
+    #[serde(deserialize_with = "seconds")]
     pub session_timeout_seconds: Seconds,
     /// How often the leader audits.
     #[serde(default)]
@@ -248,6 +249,14 @@ pub struct HeartbeatRequest {
     /// For how long the answer may be held back while there is nothing to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_ms: Option<u64>,
+}
+
+impl HeartbeatRequest {
+    /// Reads a body as 0.8 does: one that makes no sense is as good as none.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
+        read(bytes).unwrap_or_default()
+    }
 }
 
 /// Four readings of two clocks: sent and received back by the agent's (`t1`, `t4`), received and answered by fusion's.
