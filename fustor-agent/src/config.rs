@@ -22,6 +22,9 @@ pub struct SourceConfig {
     /// True: what is mounted below the root is reported as not covered, since it has an identity of its own that may
     /// vanish while the root stays. False: it is read too, except where a directory is mounted inside itself.
     pub one_file_system: bool,
+    /// Whether everything is scanned at once. Otherwise nothing is read or watched below the root before
+    /// [`crate::Source::rescan`] or [`crate::Source::walk`].
+    pub scan_at_start: bool,
     /// Whether the kernel is asked for changes. Without it only scans tell anything.
     pub watch: bool,
     /// At most this many watched directories; `None`: as many as the kernel allows.
@@ -42,6 +45,7 @@ impl SourceConfig {
             scan_workers: cpus.min(4),
             queue_capacity: 65_536,
             one_file_system: true,
+            scan_at_start: true,
             watch: true,
             max_watches: None,
             hang_after: Duration::from_secs(30),

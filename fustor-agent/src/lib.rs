@@ -14,12 +14,17 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod args;
 mod clock;
+pub mod command;
 mod config;
 mod disk;
 pub mod doctor;
 mod outbox;
+pub mod program;
+pub mod push;
 mod scan;
+pub mod settings;
 mod source;
 mod watch;
 

@@ -13,8 +13,10 @@ pub struct Sealed {
     pub lane: Lane,
     /// The gap-free number within the lane, from 0.
     pub seq: u32,
-    /// The observations, never none.
+    /// The observations. None only when orders are done that found nothing since the group before.
     pub events: Vec<Event>,
+    /// Orders that are done: all that they found is in this group or in one before it.
+    pub done: Vec<u64>,
 }
 
 /// Groups that wait in the realtime lane; with the agent's batches of at most 1024 events, 65 536 events.
@@ -36,7 +38,11 @@ struct State {
     realtime: Queue,
     scan: Queue,
     closed: bool,
+    bell: Option<Bell>,
 }
+
+/// What is called when there is something to receive.
+type Bell = Arc<dyn Fn() + Send + Sync>;
 
 impl State {
     fn queue(&mut self, lane: Lane) -> (&mut Queue, usize) {
@@ -52,15 +58,17 @@ impl State {
         queue.groups.len() >= limit
     }
 
-    fn push(&mut self, lane: Lane, events: Vec<Event>) {
+    fn push(&mut self, lane: Lane, events: Vec<Event>, done: Vec<u64>) {
         let (queue, _) = self.queue(lane);
-        queue.groups.push_back(Sealed { lane, seq: queue.next, events });
+        queue.groups.push_back(Sealed { lane, seq: queue.next, events, done });
         queue.next = queue.next.wrapping_add(1);
     }
 
-    fn pop(&mut self) -> Option<Sealed> {
-        let queues = [&mut self.control, &mut self.realtime, &mut self.scan];
-        queues.into_iter().find_map(|queue| queue.groups.pop_front())
+    fn pop(&mut self, wanted: impl Fn(Lane) -> bool) -> Option<Sealed> {
+        Lane::ALL
+            .into_iter()
+            .filter(|lane| wanted(*lane))
+            .find_map(|lane| self.queue(lane).0.groups.pop_front())
     }
 }
 
@@ -75,6 +83,16 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that runs under this lock can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something can be received, or nothing ever will.
+    fn announce(&self, state: MutexGuard<'_, State>) {
+        let bell = state.bell.clone();
+        drop(state);
+        self.readable.notify_one();
+        if let Some(bell) = bell {
+            bell();
+        }
     }
 }
 
@@ -114,9 +132,8 @@ impl Sink {
         if state.is_full(lane) {
             return Offered::Full(events);
         }
-        state.push(lane, events);
-        drop(state);
-        self.0.readable.notify_one();
+        state.push(lane, events, Vec::new());
+        self.0.announce(state);
         Offered::Taken
     }
 
@@ -132,10 +149,19 @@ impl Sink {
         if state.closed {
             return false;
         }
-        state.push(lane, events);
-        drop(state);
-        self.0.readable.notify_one();
+        state.push(lane, events, Vec::new());
+        self.0.announce(state);
         true
+    }
+
+    /// Tells that an order is done, behind all that was handed over. Orders are few and bounded by who gives them, so
+    /// this never waits.
+    pub(crate) fn deliver_done(&self, id: u64) {
+        let mut state = self.0.lock();
+        if !state.closed {
+            state.push(Lane::Scan, Vec::new(), vec![id]);
+            self.0.announce(state);
+        }
     }
 
     /// Whether an offer would be taken now.
@@ -146,7 +172,9 @@ impl Sink {
 
     /// Ends the hand-over: waiting workers and the host return. What was sealed can still be received.
     pub(crate) fn close(&self) {
-        self.0.lock().closed = true;
+        let mut state = self.0.lock();
+        state.closed = true;
+        self.0.announce(state);
         self.0.writable.notify_all();
         self.0.readable.notify_all();
     }
@@ -160,7 +188,7 @@ impl Outlet {
         let deadline = Instant::now() + timeout;
         let mut state = self.0.lock();
         loop {
-            if let Some(sealed) = state.pop() {
+            if let Some(sealed) = state.pop(|_| true) {
                 drop(state);
                 self.0.writable.notify_all();
                 return Some(sealed);
@@ -174,6 +202,21 @@ impl Outlet {
         }
     }
 
+    /// The next group of the lanes that are wanted, without waiting.
+    #[must_use]
+    pub fn try_recv(&self, wanted: impl Fn(Lane) -> bool) -> Option<Sealed> {
+        let sealed = self.0.lock().pop(wanted);
+        if sealed.is_some() {
+            self.0.writable.notify_all();
+        }
+        sealed
+    }
+
+    /// Calls `bell` from now on whenever there is something new to receive, and at the end. It must not block.
+    pub fn on_ready(&self, bell: impl Fn() + Send + Sync + 'static) {
+        self.0.lock().bell = Some(Arc::new(bell));
+    }
+
     /// Whether the source has stopped and nothing is left to receive.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -185,7 +228,10 @@ impl Outlet {
 
 impl Drop for Outlet {
     fn drop(&mut self) {
-        self.0.lock().closed = true;
+        let mut state = self.0.lock();
+        state.closed = true;
+        state.bell = None;
+        drop(state);
         self.0.writable.notify_all();
     }
 }
@@ -221,5 +267,22 @@ mod tests {
         let worker = std::thread::spawn(move || sink.deliver(Lane::Scan, lost(1)));
         drop(outlet);
         assert!(!worker.join().unwrap());
+    }
+
+    #[test]
+    fn lanes_that_are_not_wanted_wait_and_the_bell_rings_for_all() {
+        let (sink, outlet) = outbox();
+        let rung = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let bell = Arc::clone(&rung);
+        outlet.on_ready(move || {
+            bell.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(sink.offer(Lane::Scan, lost(1)), Offered::Taken);
+        sink.deliver_done(7);
+        assert_eq!(outlet.try_recv(|lane| lane != Lane::Scan), None);
+        assert_eq!(outlet.try_recv(|_| true).map(|sealed| sealed.done), Some(vec![]));
+        assert_eq!(outlet.try_recv(|_| true).map(|sealed| sealed.done), Some(vec![7]));
+        sink.close();
+        assert_eq!(rung.load(std::sync::atomic::Ordering::Relaxed), 3);
     }
 }

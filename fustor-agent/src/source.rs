@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fustor_core::{Coalescer, Directive};
+use fustor_core::client::{Order, Task};
+use fustor_core::{Coalescer, Directive, ViewPath};
 
 use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 use crate::disk::Root;
 use crate::outbox::Sink;
-use crate::scan::{Fault, Job, Scanner, Scope, Setup};
+use crate::scan::{Fault, Job, Purpose, Run, Scanner, Scope, Setup};
 use crate::watch::{Watcher, Watches};
 
 /// A source that is running. Dropping it stops it as [`Self::stop`] does.
@@ -60,7 +61,7 @@ pub struct Errors {
     pub moved: u64,
 }
 
-/// Opens the root, begins to watch and scans it once. Everything seen goes to `sink`.
+/// Opens the root, begins to watch and scans it once, unless it is told not to. Everything seen goes to `sink`.
 ///
 /// # Errors
 /// [`StartError`]; then nothing runs and nothing was observed.
@@ -108,7 +109,9 @@ pub(crate) fn start_with(
         let watcher = Watcher::new(root, watches, scanner, sink, coalescer);
         source.watcher = Some(watcher.spawn().map_err(StartError::Thread)?);
     }
-    source.rescan();
+    if config.scan_at_start {
+        source.rescan();
+    }
     Ok(source)
 }
 
@@ -120,8 +123,31 @@ impl Source {
                 let scope = if recursive { Scope::Below } else { Scope::One };
                 self.scanner.list_soon(Job::new(path, scope));
             }
-            Directive::Recheck { path, .. } => self.scanner.recheck(path),
+            Directive::Recheck { path, .. } => self.scanner.recheck(path, None),
         }
+    }
+
+    /// Does what is ordered. When all that it found was handed over, [`crate::Sealed::done`] names it.
+    pub fn perform(&self, order: Order) {
+        let run = Run::begin(Purpose::Order(order.id));
+        match order.task {
+            Task::List { path, recursive } => {
+                let scope = if recursive { Scope::Below } else { Scope::One };
+                self.scanner.list_soon(Job::new(path, scope).within(&run));
+            }
+            Task::Recheck { path } => self.scanner.recheck(path, Some(run)),
+            Task::Moved { old, new } => {
+                let above = old.split().map_or_else(ViewPath::root, |(parent, _)| parent);
+                run.expect(1);
+                self.scanner.list_soon(Job::new(above, Scope::One).within(&run));
+                self.scanner.list_soon(Job::new(new, Scope::Below).within(&run));
+            }
+        }
+    }
+
+    /// Watches the whole tree and tells nothing of what is there now: for who tells only what changes.
+    pub fn walk(&self) {
+        self.scanner.walk();
     }
 
     /// What was done so far.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A live, queryable picture of the metadata of large file systems.
 #[derive(Debug, Parser)]
-#[command(name = "fustor-fusion", version, arg_required_else_help = true)]
+#[command(name = "fustor-fusion", version, arg_required_else_help = true, after_help = FILES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -17,8 +17,100 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start the views, pipes and receivers that are configured.
+    Start(StartArgs),
+    /// End the running process: SIGTERM, and SIGKILL if it does not end within 10 seconds.
+    Stop(StopArgs),
+    /// Ask the running process how it fares. Exit code 3: none runs.
+    Status(StatusArgs),
+    /// Have the running process read its configuration again.
+    ///
+    /// Keys, intervals, session timeouts and the log level take effect; sessions go on. What needs a start is named,
+    /// and the exit code is 1 then.
+    Reload,
+    /// List the configured pipes, as the running process has them if there is one.
+    List(ListArgs),
+    /// Look for faults in the configuration. Exit code 1: there are some.
+    Validate,
     /// Scan and watch directories and answer questions about them over HTTP, in one process.
     Watch(WatchArgs),
+    /// Print what makes a shell complete the words of this command.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const FILES: &str =
+    "Files: $FUSTOR_HOME/fusion-config/*.yaml are read ($FUSTOR_HOME is ~/.fustor unless set).
+fusion.pid, fusion.sock and logs/fusion.log are kept beside that directory.";
+
+/// What to start and how.
+#[derive(Clone, Debug, Default, Args)]
+#[command(disable_help_flag = true, after_help = START)]
+pub struct StartArgs {
+    /// Pipes to start, or names of files in fusion-config whose pipes are to be started [default: all]
+    #[arg(value_name = "FILE|ID")]
+    pub configs: Vec<String>,
+    /// Port of the views, instead of the configured one; 0 takes any free one
+    #[arg(long, short)]
+    pub port: Option<u16>,
+    /// Address of the views, instead of the configured one
+    #[arg(long, short = 'h')]
+    pub host: Option<String>,
+    /// Go into the background, once it works
+    #[arg(long, short = 'D')]
+    pub daemon: bool,
+    /// Log more
+    #[arg(long, short = 'V')]
+    pub verbose: bool,
+    /// How the log looks
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log into logs/fusion.log instead of standard error
+    #[arg(long)]
+    pub no_console_log: bool,
+    /// Has no effect; 0.8 restarted itself when its own code changed
+    #[arg(long, hide = true)]
+    pub reload: bool,
+    /// This process is the one in the background
+    #[arg(long, hide = true)]
+    pub detached: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+}
+
+const START: &str = "Examples:
+  fustor-fusion start                 all pipes, in the foreground
+  fustor-fusion start -D              the same in the background
+  fustor-fusion start default.yaml    the pipes of one file
+  fustor-fusion start pipe-1 -p 9001  one pipe, and another port for the views";
+
+/// What to stop.
+#[derive(Clone, Debug, Args)]
+pub struct StopArgs {
+    /// Not offered: pipes stop with the process
+    #[arg(value_name = "FILE|ID", hide = true)]
+    pub configs: Vec<String>,
+}
+
+/// What to ask.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Only this pipe
+    pub pipe: Option<String>,
+    /// Print the whole answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to list.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Print the configuration of the running process as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The standalone mode: no files to write, no agent to start. Answers come from the first second; until the first scan
@@ -59,9 +151,10 @@ pub struct WatchArgs {
 }
 
 /// How the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
+    #[default]
     Text,
     /// For machines: one object a line.
     Json,

@@ -34,7 +34,7 @@ pub(crate) struct Job {
     pub(crate) tries: u8,
     /// Whether it was reported as not covered, so that success is worth a report too.
     pub(crate) troubled: bool,
-    /// The cycle that waits for it.
+    /// What waits for it.
     pub(crate) run: Option<Arc<Run>>,
     /// Whether its cycle begins with it.
     pub(crate) opens: bool,
@@ -59,6 +59,16 @@ impl Job {
     /// The same, of a directory that has this watch.
     pub(crate) fn watched(self, watch: Option<i32>) -> Self {
         Self { watch, ..self }
+    }
+
+    /// The same, for a run.
+    pub(crate) fn within(self, run: &Arc<Run>) -> Self {
+        Self { run: Some(Arc::clone(run)), ..self }
+    }
+
+    /// Whether only watches are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.purpose() == Purpose::Walk)
     }
 
     /// The same, of a directory whose parent has this watch.
@@ -91,16 +101,32 @@ impl Drop for Kept {
     }
 }
 
-/// A scan of the whole tree under way.
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A scan of the whole tree, with a begin and an end.
+    Cycle,
+    /// Watching the whole tree: nothing is told of what is there.
+    Walk,
+    /// What somebody asked for under this number.
+    Order(u64),
+}
+
+/// Directories that are read for one purpose.
 #[derive(Debug)]
 pub(crate) struct Run {
+    purpose: Purpose,
     left: AtomicUsize,
 }
 
 impl Run {
-    /// A cycle that waits for one directory, the root.
-    pub(crate) fn begin() -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(1) })
+    /// A run that waits for one directory.
+    pub(crate) fn begin(purpose: Purpose) -> Arc<Self> {
+        Arc::new(Self { purpose, left: AtomicUsize::new(1) })
+    }
+
+    pub(crate) const fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     pub(crate) fn expect(&self, directories: usize) {

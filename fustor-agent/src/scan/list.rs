@@ -10,7 +10,7 @@ use fustor_core::{
     BlockBuilder, BootTime, DEPTH_MAX, Event, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
     ViewPath,
 };
-use rustix::fs::RawDir;
+use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
 use super::Counters;
@@ -91,6 +91,8 @@ pub(super) struct Reader {
     builder: BlockBuilder,
     children: Names,
     uncovered: Vec<(ViewPath, UncoveredReason)>,
+    /// Whether only subdirectories matter.
+    quiet: bool,
 }
 
 /// One reading that is not sealed yet.
@@ -106,6 +108,7 @@ impl Reader {
         if scanner.is_stopping() {
             return Outcome::Abandoned;
         }
+        self.quiet = job.is_quiet();
         let path = current_path(scanner, job);
         let stamp = clock::now();
         match self.open(scanner, job, &path).and_then(|fd| Ok((look_through(fd.as_fd())?, fd))) {
@@ -235,6 +238,10 @@ impl Reader {
             };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let may_be_dir = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+            if self.quiet && !may_be_dir {
                 continue;
             }
             if let Some(reason) = self.entry(scanner, path, fd, dir, name) {

@@ -9,7 +9,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use job::{Job, Scope};
+pub(crate) use job::{Job, Purpose, Run, Scope};
 pub(crate) use list::Names;
 pub(crate) use scanner::{Fault, Scanner, Setup};
 

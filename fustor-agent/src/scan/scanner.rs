@@ -10,7 +10,7 @@ use std::time::Duration;
 use fustor_core::{BootTime, CyclePhase, Event, GapReason, Lane, ViewPath};
 use rustc_hash::FxHashSet;
 
-use super::job::{Job, Run, Scope};
+use super::job::{Job, Purpose, Run, Scope};
 use super::worker::Desk;
 use super::{Counters, watchdog, worker};
 use crate::clock;
@@ -64,7 +64,7 @@ struct Work {
     later: BTreeMap<(BootTime, u64), Job>,
     later_seq: u64,
     /// Upserts that were asked for.
-    rechecks: VecDeque<ViewPath>,
+    rechecks: VecDeque<(ViewPath, Option<Arc<Run>>)>,
     cycle: Option<Arc<Run>>,
     again: bool,
     idle: usize,
@@ -83,7 +83,7 @@ pub(super) enum Task {
         job: Job,
         urgent: bool,
     },
-    Recheck(ViewPath),
+    Recheck(ViewPath, Option<Arc<Run>>),
     /// The worker's results are wanted before it waits.
     HandOver,
     Stop,
@@ -132,7 +132,7 @@ impl Scanner {
             work.again = true;
             return;
         }
-        let run = Run::begin();
+        let run = Run::begin(Purpose::Cycle);
         work.cycle = Some(Arc::clone(&run));
         drop(work);
         self.begin(run);
@@ -150,15 +150,26 @@ impl Scanner {
         self.wake.notify_one();
     }
 
+    /// Reads the whole tree so that all of it is watched, and tells nothing of what is there.
+    pub(crate) fn walk(&self) {
+        let run = Run::begin(Purpose::Walk);
+        self.work().stack.push(Job::new(ViewPath::root(), Scope::Below).within(&run));
+        self.wake.notify_one();
+    }
+
     /// Lists a directory ahead of the scan.
     pub(crate) fn list_soon(&self, job: Job) {
         let mut work = self.work();
         if work.urgent.len() >= URGENT_MAX {
             drop(work);
             self.overflow();
+            if let Some(run) = job.run {
+                self.finish(&run);
+            }
             return;
         }
-        if work.urgent_paths.insert(wanted(&job)) {
+        // Somebody waits for this very one.
+        if work.urgent_paths.insert(wanted(&job)) || job.run.is_some() {
             work.urgent.push_back(job);
         }
         drop(work);
@@ -194,14 +205,17 @@ impl Scanner {
     }
 
     /// `lstat`s a path with forced sync.
-    pub(crate) fn recheck(&self, path: ViewPath) {
+    pub(crate) fn recheck(&self, path: ViewPath, run: Option<Arc<Run>>) {
         let mut work = self.work();
         if work.rechecks.len() >= URGENT_MAX {
             drop(work);
             self.overflow();
+            if let Some(run) = run {
+                self.finish(&run);
+            }
             return;
         }
-        work.rechecks.push_back(path);
+        work.rechecks.push_back((path, run));
         drop(work);
         self.wake.notify_one();
     }
@@ -240,11 +254,19 @@ impl Scanner {
         }
     }
 
-    /// A directory of a cycle is done and its listing handed over.
+    /// A directory of a run is done and its listing handed over.
     pub(super) fn finish(&self, run: &Arc<Run>) {
         if !run.done() {
             return;
         }
+        match run.purpose() {
+            Purpose::Cycle => self.end_cycle(),
+            Purpose::Walk => {}
+            Purpose::Order(id) => self.setup.sink.deliver_done(id),
+        }
+    }
+
+    fn end_cycle(&self) {
         let end = Event::Cycle { phase: CyclePhase::End, stamp: clock::now() };
         self.setup.sink.deliver(Lane::Scan, vec![end]);
         let mut work = self.work();
@@ -331,8 +353,8 @@ impl Work {
         {
             return Some(Task::List { job: entry.remove(), urgent: true });
         }
-        if let Some(path) = self.rechecks.pop_front() {
-            return Some(Task::Recheck(path));
+        if let Some((path, run)) = self.rechecks.pop_front() {
+            return Some(Task::Recheck(path, run));
         }
         if let Some(job) = self.urgent.pop_front() {
             self.urgent_paths.remove(&wanted(&job));

@@ -107,7 +107,7 @@ impl Worker {
             let holds = !self.desk.papers().is_empty();
             let heard = match self.scanner.next(holds) {
                 Task::List { job, urgent } => self.list(job, urgent),
-                Task::Recheck(path) => self.recheck(&path),
+                Task::Recheck(path, run) => self.recheck(&path, run),
                 Task::HandOver => self.desk.hand_over(&self.scanner),
                 Task::Stop => break,
             };
@@ -169,7 +169,9 @@ impl Worker {
         Counters::add(&self.scanner.counters.entries, rows as u64);
         let path = listing.dir.clone();
         let mut papers = self.desk.papers();
-        papers.add(Event::Listing(listing), rows);
+        if !job.is_quiet() {
+            papers.add(Event::Listing(listing), rows);
+        }
         if trouble.is_none() && job.troubled {
             papers.add(Event::Covered { dir: path.clone() }, 0);
         }
@@ -330,7 +332,7 @@ impl Worker {
         self.desk.papers().add(Event::Uncovered { dir, stamp: clock::now(), reason }, 0);
     }
 
-    fn recheck(&mut self, path: &ViewPath) -> bool {
+    fn recheck(&mut self, path: &ViewPath, run: Option<Arc<Run>>) -> bool {
         let stamp = clock::now();
         match self.scanner.setup.root.lstat(path, Freshness::Forced) {
             Ok(Some(look)) => {
@@ -345,6 +347,7 @@ impl Worker {
                 Counters::add(&self.scanner.counters.failing, 1);
             }
         }
+        self.desk.papers().done.extend(run);
         self.desk.hand_over(&self.scanner)
     }
 }

@@ -1,5 +1,6 @@
 //! The agent's half that needs no disk: which directories to watch, and what waits to be reported.
 
+pub mod client;
 mod coalesce;
 mod watchset;
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fustor_core::{Applied, Command, Event, Lane, Remark};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// How many bytes may wait in a lane. One command is always admitted to an empty lane, however large.
 const fn limit(lane: Lane) -> usize {
@@ -66,6 +66,14 @@ pub(super) struct Inbox {
     state: Mutex<State>,
     arrived: Condvar,
     room: Condvar,
+    /// The same as `room`, for those who wait without a thread.
+    freed: Notify,
+}
+
+/// A letter that was not taken, and why.
+pub(super) struct Returned {
+    pub(super) letter: Letter,
+    pub(super) reason: Busy,
 }
 
 #[derive(Default)]
@@ -99,19 +107,44 @@ impl Queue {
 
 impl Inbox {
     /// Leaves a letter if there is room.
-    pub(super) fn offer(&self, lane: Lane, letter: Letter) -> Result<(), Busy> {
+    pub(super) fn offer(&self, lane: Lane, letter: Letter) -> Result<(), Box<Returned>> {
         let mut state = self.lock();
         if state.closed {
-            return Err(Busy::Closed);
+            return Err(Box::new(Returned { letter, reason: Busy::Closed }));
         }
         let queue = &mut state.lanes[lane as usize];
         if !queue.admits(lane, letter.weight) {
-            return Err(Busy::Full { lane, waiting: queue.bytes });
+            let reason = Busy::Full { lane, waiting: queue.bytes };
+            return Err(Box::new(Returned { letter, reason }));
         }
         queue.push(letter);
         drop(state);
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// Leaves a letter, waiting for room until `until`.
+    pub(super) async fn offer_until(
+        &self,
+        lane: Lane,
+        letter: Letter,
+        until: tokio::time::Instant,
+    ) -> Result<(), Busy> {
+        let mut letter = letter;
+        loop {
+            // Registered before the look, so that no room that is made in between is missed.
+            let mut freed = std::pin::pin!(self.freed.notified());
+            freed.as_mut().enable();
+            let returned = match self.offer(lane, letter) {
+                Ok(()) => return Ok(()),
+                Err(returned) => *returned,
+            };
+            let late = tokio::time::timeout_at(until, freed).await.is_err();
+            if late || returned.reason == Busy::Closed {
+                return Err(returned.reason);
+            }
+            letter = returned.letter;
+        }
     }
 
     /// Leaves a letter, waiting for room.
@@ -140,6 +173,7 @@ impl Inbox {
             if !letters.is_empty() {
                 drop(state);
                 self.room.notify_all();
+                self.freed.notify_waiters();
                 return Taken::Letters(letters);
             }
             let Some(until) = until else {
@@ -177,6 +211,7 @@ impl Inbox {
         drop(dropped);
         self.arrived.notify_all();
         self.room.notify_all();
+        self.freed.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -242,10 +277,10 @@ mod tests {
     fn a_full_lane_turns_away_and_other_lanes_stay_open() {
         let inbox = Inbox::default();
         let most = limit(Lane::Scan);
-        inbox.offer(Lane::Scan, letter(most + 1)).expect("an empty lane admits anything");
-        let refused = inbox.offer(Lane::Scan, letter(1));
+        assert!(inbox.offer(Lane::Scan, letter(most + 1)).is_ok(), "an empty lane admits anything");
+        let refused = inbox.offer(Lane::Scan, letter(1)).map_err(|returned| returned.reason);
         assert_eq!(refused, Err(Busy::Full { lane: Lane::Scan, waiting: most + 1 }));
-        inbox.offer(Lane::Realtime, letter(1)).expect("another lane");
+        assert!(inbox.offer(Lane::Realtime, letter(1)).is_ok(), "another lane");
         assert_eq!(inbox.waiting(), (2, most + 2));
     }
 
@@ -255,7 +290,7 @@ mod tests {
         for (lane, weight) in
             [(Lane::Scan, 1), (Lane::Realtime, 2), (Lane::Scan, 3), (Lane::Control, 4)]
         {
-            inbox.offer(lane, letter(weight)).unwrap();
+            assert!(inbox.offer(lane, letter(weight)).is_ok());
         }
         let Taken::Letters(letters) = inbox.take(1000, None) else { panic!("nothing taken") };
         assert_eq!(letters.iter().map(|letter| letter.weight).collect::<Vec<_>>(), [4, 2, 1, 3]);
@@ -265,7 +300,7 @@ mod tests {
     #[test]
     fn a_waiting_writer_goes_on_when_there_is_room_and_gives_up_when_closed() {
         let inbox = Inbox::default();
-        inbox.offer(Lane::Scan, letter(limit(Lane::Scan))).unwrap();
+        assert!(inbox.offer(Lane::Scan, letter(limit(Lane::Scan))).is_ok());
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| inbox.put(Lane::Scan, letter(7)));
             assert!(matches!(inbox.take(1, None), Taken::Letters(_)));

@@ -104,6 +104,25 @@ impl ViewHost {
     pub fn submit(&self, lane: Lane, command: Command) -> Result<Receipt, Busy> {
         let (reply, receipt) = oneshot::channel();
         let offered = self.shared.inbox.offer(lane, Letter::new(command, Some(reply)));
+        offered.map(|()| receipt).map_err(|returned| {
+            self.shared.counters.count_busy();
+            returned.reason
+        })
+    }
+
+    /// Hands over a command, waiting for room in its lane until `until`.
+    ///
+    /// # Errors
+    /// [`Busy`]; the command is dropped.
+    pub async fn submit_until(
+        &self,
+        lane: Lane,
+        command: Command,
+        until: tokio::time::Instant,
+    ) -> Result<Receipt, Busy> {
+        let (reply, receipt) = oneshot::channel();
+        let letter = Letter::new(command, Some(reply));
+        let offered = self.shared.inbox.offer_until(lane, letter, until).await;
         offered.inspect_err(|_| self.shared.counters.count_busy()).map(|()| receipt)
     }
 

@@ -12,13 +12,13 @@ use fustor_core::{Trust, ViewPath};
 use serde_json::{Value, json};
 
 /// How the trust of an answer is told.
-pub(super) const TRUST: HeaderName = HeaderName::from_static("x-fustor-trust");
+pub(crate) const TRUST: HeaderName = HeaderName::from_static("x-fustor-trust");
 /// How the revision of an answer is told.
-pub(super) const REVISION: HeaderName = HeaderName::from_static("x-fustor-revision");
+pub(crate) const REVISION: HeaderName = HeaderName::from_static("x-fustor-revision");
 
 /// A refusal. Each carries the value at fault.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum ApiError {
+pub(crate) enum ApiError {
     /// 400: a parameter is unknown, malformed, contradictory or out of range.
     BadRequest(String),
     /// 422 in the shape of FastAPI, for the routes of 0.8.
@@ -37,19 +37,28 @@ pub(super) enum ApiError {
     Busy(String),
     /// 500: a task of ours ended without an answer.
     Lost(String),
+    /// Any other status with a text.
+    Plain(StatusCode, String),
+    /// Any other status with a body that is encoded already.
+    Encoded(StatusCode, Vec<u8>),
+}
+
+/// 419: the session is unknown or has expired. Not in any standard; 0.8 chose it.
+pub(crate) fn session_gone() -> StatusCode {
+    StatusCode::from_u16(419).unwrap_or(StatusCode::GONE)
 }
 
 impl ApiError {
-    pub(super) fn limit(view: &str, exceeded: &LimitExceeded) -> Self {
+    pub(crate) fn limit(view: &str, exceeded: &LimitExceeded) -> Self {
         Self::Limit(json::limit_detail(view, exceeded))
     }
 
-    pub(super) fn no_path(path: &ViewPath) -> Self {
+    pub(crate) fn no_path(path: &ViewPath) -> Self {
         Self::NotFound(format!("path not found or not yet synchronised: {path}"))
     }
 
     /// One complaint of FastAPI about a query parameter.
-    pub(super) fn field(kind: &str, name: &str, message: &str, input: Option<&str>) -> Self {
+    pub(crate) fn field(kind: &str, name: &str, message: &str, input: Option<&str>) -> Self {
         let complaint =
             json!({"type": kind, "loc": ["query", name], "msg": message, "input": input});
         Self::Unprocessable(json!({ "detail": [complaint] }))
@@ -72,6 +81,8 @@ impl IntoResponse for ApiError {
             Self::Untrusted(trust) => untrusted(&trust),
             Self::Busy(text) => later(detail(StatusCode::TOO_MANY_REQUESTS, &text), 1),
             Self::Lost(text) => detail(StatusCode::INTERNAL_SERVER_ERROR, &text),
+            Self::Plain(status, text) => detail(status, &text),
+            Self::Encoded(status, body) => json_body(status, body),
         }
     }
 }
@@ -119,12 +130,12 @@ impl From<FindError> for ApiError {
 }
 
 /// `{"detail": text}` with a status.
-pub(super) fn detail(status: StatusCode, text: &str) -> Response {
+pub(crate) fn detail(status: StatusCode, text: &str) -> Response {
     json_body(status, json::detail(text))
 }
 
 /// A JSON document with a status.
-pub(super) fn json_body(status: StatusCode, body: Vec<u8>) -> Response {
+pub(crate) fn json_body(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

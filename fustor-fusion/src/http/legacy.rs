@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::answer::{Asked, aside, ok};
 use super::error::{ApiError, json_body};
+use super::jobs;
 use super::params::Require;
 use super::state::first_scan_complete;
 use super::stream::body;
@@ -27,9 +28,11 @@ pub(super) async fn show_tree(asked: Asked) -> Result<Response, ApiError> {
     let only_path = asked.params.legacy_flag("only_path", false)?;
     let dry_run = asked.params.legacy_flag("dry_run", false)?;
     let max_depth = asked.params.legacy_int("max_depth")?;
-    // There is no session that could run a job in this process, which 0.8 answers with a null job.
-    asked.params.legacy_flag("on_demand_scan", false)?;
-    asked.params.legacy_flag("force_real_time", false)?;
+    let mut on_demand = false;
+    // The manuals of 0.8 call it by the other two names.
+    for name in ["on_demand_scan", "force_real_time", "force-real-time"] {
+        on_demand |= asked.params.legacy_flag(name, false)?;
+    }
     let path = tree_path(&asked)?;
     let trust = asked.trust(&path, require)?;
     if dry_run {
@@ -37,13 +40,27 @@ pub(super) async fn show_tree(asked: Asked) -> Result<Response, ApiError> {
         let response = json_body(StatusCode::OK, body.to_string().into_bytes());
         return Ok(asked.stamped(response, &trust));
     }
-    if let Some(unchanged) = asked.unchanged(&trust) {
-        return Ok(unchanged);
-    }
+    let job = if on_demand {
+        let id = jobs::scan(&asked.app, asked.view.host.name(), &path, recursive);
+        TreeJob { id: id.map(|id| id.to_string()), pending: id.is_some() }
+    } else {
+        if let Some(unchanged) = asked.unchanged(&trust) {
+            return Ok(unchanged);
+        }
+        TreeJob::default()
+    };
     let limit = asked.view.max_tree_items;
-    let args =
-        TreeArgs { path, recursive, max_depth, only_path, limit, job: Some(TreeJob::default()) };
-    let found = open_tree(&asked, args).await?;
+    let pending = job.id.clone();
+    let args = TreeArgs { path, recursive, max_depth, only_path, limit, job: Some(job) };
+    let found = match (open_tree(&asked, args).await, pending) {
+        (Err(ApiError::NotFound(_)), Some(job)) => {
+            let message = "Path not found, but a find has been triggered and is pending.";
+            let body = json!({"job_id": job, "job_pending": true, "message": message});
+            let response = json_body(StatusCode::OK, body.to_string().into_bytes());
+            return Ok(asked.stamped(response, &trust));
+        }
+        (found, _) => found?,
+    };
     let response = if found.entry_count() <= INLINE_ENTRIES {
         json_body(StatusCode::OK, collect(found))
     } else {

@@ -1,18 +1,25 @@
 //! The HTTP interface: routes, parameters, errors and the way answers leave.
 
+mod access;
 mod answer;
-mod error;
+mod changes;
+pub(crate) mod error;
 mod find;
 mod health;
+mod jobs;
 mod legacy;
 mod metrics;
 mod ops;
-mod params;
+pub(crate) mod params;
+mod pipes;
 mod router;
+mod sessions;
 mod settled;
 mod state;
 mod stream;
 mod views;
 
-pub use router::{router, serve};
-pub use state::{App, Describe, ViewState};
+pub(crate) use pipes::describe as describe_pipe;
+pub use router::{router, routes, serve};
+pub(crate) use sessions::sessions as describe_sessions;
+pub use state::{App, Describe, Service, ViewState};

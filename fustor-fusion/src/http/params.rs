@@ -7,7 +7,7 @@ use super::error::ApiError;
 
 /// What stands behind the question mark, decoded.
 #[derive(Debug, Default)]
-pub(super) struct Params {
+pub(crate) struct Params {
     pairs: Vec<(String, Vec<u8>)>,
     /// The first thing that is not well-formed; the routes of 0.8 never looked.
     fault: Option<String>,
@@ -15,7 +15,7 @@ pub(super) struct Params {
 
 /// Whether less than a trusted answer will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Require {
+pub(crate) enum Require {
     /// The parameter is absent.
     Unsaid,
     /// Whatever is known.
@@ -25,7 +25,7 @@ pub(super) enum Require {
 }
 
 impl Params {
-    pub(super) fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let mut params = Self::default();
         for part in query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -37,7 +37,7 @@ impl Params {
     }
 
     /// Refuses what is malformed, repeated or not among `known`.
-    pub(super) fn strict(&self, known: &[&str]) -> Result<(), ApiError> {
+    pub(crate) fn strict(&self, known: &[&str]) -> Result<(), ApiError> {
         if let Some(fault) = &self.fault {
             return Err(ApiError::BadRequest(fault.clone()));
         }
@@ -55,12 +55,12 @@ impl Params {
     }
 
     /// The bytes of a parameter; of several the last, as FastAPI does.
-    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
         self.pairs.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
     }
 
     /// The text of a parameter.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         let Some(bytes) = self.bytes(name) else { return Ok(None) };
         std::str::from_utf8(bytes).map(Some).map_err(|_| {
             let shown = String::from_utf8_lossy(bytes);
@@ -69,7 +69,7 @@ impl Params {
     }
 
     /// A whole number within limits.
-    pub(super) fn number(&self, name: &'static str, max: u64) -> Result<Option<u64>, ApiError> {
+    pub(crate) fn number(&self, name: &'static str, max: u64) -> Result<Option<u64>, ApiError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let number = parse_number(name, text)?;
         if number > max {
@@ -80,7 +80,7 @@ impl Params {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.text(name)? {
             None => Ok(None),
             Some("true" | "1") => Ok(Some(true)),
@@ -93,13 +93,13 @@ impl Params {
     }
 
     /// The path asked for, from `path` or `path_b64`; the root when neither is given.
-    pub(super) fn path(&self) -> Result<ViewPath, ApiError> {
+    pub(crate) fn path(&self) -> Result<ViewPath, ApiError> {
         let Some(bytes) = self.path_bytes()? else { return Ok(ViewPath::root()) };
         ViewPath::parse(&bytes).map_err(|error| ApiError::BadRequest(error.to_string()))
     }
 
     /// The path asked for as it was sent.
-    pub(super) fn path_bytes(&self) -> Result<Option<Vec<u8>>, ApiError> {
+    pub(crate) fn path_bytes(&self) -> Result<Option<Vec<u8>>, ApiError> {
         match (self.bytes("path"), self.text("path_b64")?) {
             (Some(_), Some(_)) => {
                 let text = "path and path_b64 exclude each other, both are given";
@@ -111,7 +111,7 @@ impl Params {
         }
     }
 
-    pub(super) fn require(&self) -> Result<Require, ApiError> {
+    pub(crate) fn require(&self) -> Result<Require, ApiError> {
         match self.text("require")? {
             None => Ok(Require::Unsaid),
             Some("any") => Ok(Require::Any),
@@ -124,7 +124,7 @@ impl Params {
     }
 
     /// A boolean as pydantic reads it.
-    pub(super) fn legacy_flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+    pub(crate) fn legacy_flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
         let Some(bytes) = self.bytes(name) else { return Ok(default) };
         let text = String::from_utf8_lossy(bytes);
         match text.to_ascii_lowercase().as_str() {
@@ -138,7 +138,7 @@ impl Params {
     }
 
     /// A whole number as pydantic reads it.
-    pub(super) fn legacy_int(&self, name: &str) -> Result<Option<i64>, ApiError> {
+    pub(crate) fn legacy_int(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(bytes) = self.bytes(name) else { return Ok(None) };
         let text = String::from_utf8_lossy(bytes);
         text.trim().parse().map(Some).map_err(|_| {

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::metrics::Metrics;
 use crate::host::ViewHost;
+use crate::pipe::Hub;
 
 /// So many answers are streamed or searched for at the same time; each occupies a thread.
 const MAX_HEAVY: usize = 64;
@@ -68,6 +69,17 @@ struct Shared {
     metrics: Metrics,
     heavy: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
+    service: Option<Service>,
+}
+
+/// What stands behind the views when agents report from elsewhere. Without it nobody needs a key.
+pub struct Service {
+    /// The pipes, and the keys.
+    pub hub: Arc<Hub>,
+    /// Reads the configuration again and says what came of it.
+    pub reload: Describe,
+    /// The configuration, without its keys.
+    pub config: Describe,
 }
 
 impl App {
@@ -78,7 +90,30 @@ impl App {
             views.into_iter().map(|view| (view.host.name().to_owned(), Arc::new(view))).collect();
         let metrics = Metrics::new(views.values().cloned().collect());
         let heavy = Arc::new(Semaphore::new(MAX_HEAVY));
-        Self { shared: Arc::new(Shared { views, metrics, heavy, stopping }) }
+        Self { shared: Arc::new(Shared { views, metrics, heavy, stopping, service: None }) }
+    }
+
+    /// The same for views that agents feed from elsewhere, with keys.
+    #[must_use]
+    pub fn with_service(
+        views: Vec<ViewState>,
+        stopping: watch::Receiver<bool>,
+        service: Service,
+    ) -> Self {
+        let mut app = Self::new(views, stopping);
+        // Nobody else has a clone yet.
+        if let Some(shared) = Arc::get_mut(&mut app.shared) {
+            shared.service = Some(service);
+        }
+        app
+    }
+
+    pub(super) fn service(&self) -> Option<&Service> {
+        self.shared.service.as_ref()
+    }
+
+    pub(super) fn hub(&self) -> Option<&Arc<Hub>> {
+        self.service().map(|service| &service.hub)
     }
 
     pub(super) fn view(&self, name: &str) -> Option<&Arc<ViewState>> {

@@ -1,0 +1,213 @@
+//! One lane: what waits, and what is numbered and not acknowledged yet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::door::Phase;
+use super::spool::{Spool, Taken, concerned, weight};
+use crate::event::{CyclePhase, Event, GapReason, Lane, UncoveredReason};
+use crate::time::BootTime;
+
+/// Batches of control, realtime and scan that may be under way at the same time: one, so that nothing overtakes anything
+/// and a lost connection never leaves a hole that the server would have to take for a loss.
+pub const WINDOWS: [usize; 3] = [1, 1, 1];
+
+/// A sealed batch. Its number is its place.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) events: Arc<[Event]>,
+    /// Orders that are done when it is acknowledged.
+    pub(super) done: Vec<u64>,
+    pub(super) bytes: usize,
+    /// The request that carries it.
+    pub(super) flying: Option<u64>,
+    /// The phase before its first observation.
+    pub(super) phase: Phase,
+    /// The phase that begins where a scan begins.
+    pub(super) begins: Phase,
+    /// Whether it begins or ends a scan, which only a leader may.
+    pub(super) is_duty: bool,
+    /// Whether it was sent by a leader.
+    pub(super) led: bool,
+    /// How often the server would not have it.
+    pub(super) rejected: u8,
+}
+
+impl Parcel {
+    /// Whether it begins a scan, and whether it ends one.
+    pub(super) fn cycle(&self) -> (bool, bool) {
+        let has = |wanted: CyclePhase| {
+            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if *phase == wanted);
+            self.is_duty && self.events.iter().any(is)
+        };
+        (has(CyclePhase::Begin), has(CyclePhase::End))
+    }
+}
+
+/// The queue of one lane.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) lane: Lane,
+    pub(super) spool: Spool,
+    /// The number of the first batch that is not acknowledged. A lane begins with 1.
+    pub(super) first: u32,
+    pub(super) sealed: VecDeque<Parcel>,
+}
+
+impl Track {
+    pub(super) fn new(lane: Lane) -> Self {
+        Self { lane, spool: Spool::default(), first: 1, sealed: VecDeque::new() }
+    }
+
+    const fn window(&self) -> usize {
+        match self.lane {
+            Lane::Control => WINDOWS[0],
+            Lane::Realtime => WINDOWS[1],
+            Lane::Scan => WINDOWS[2],
+        }
+    }
+
+    /// The place of the next batch to send: never one behind another that was not sent.
+    pub(super) fn ready(&self) -> Option<usize> {
+        let sealed = self.sealed.iter().take(self.window());
+        sealed.enumerate().find(|(_, parcel)| parcel.flying.is_none()).map(|(index, _)| index)
+    }
+
+    /// Whether one more batch may be sealed.
+    pub(super) fn wants(&self) -> bool {
+        self.sealed.len() < self.window() && !self.spool.is_empty()
+    }
+
+    /// Numbers what was taken out of the spool. Returns orders that nothing has to be waited for.
+    pub(super) fn seal(&mut self, taken: Taken, phase: Phase, begins: Phase) -> Vec<u64> {
+        let Taken { events, done, bytes } = taken;
+        if events.is_empty() {
+            return match self.sealed.back_mut() {
+                Some(last) => {
+                    last.done.extend(done);
+                    Vec::new()
+                }
+                None => done,
+            };
+        }
+        let is_duty = events.iter().any(is_cycle);
+        let events = events.into();
+        let (flying, led, rejected) = (None, false, 0);
+        let parcel = Parcel { events, done, bytes, flying, phase, begins, is_duty, led, rejected };
+        self.sealed.push_back(parcel);
+        Vec::new()
+    }
+
+    pub(super) const fn seq(&self, index: usize) -> u32 {
+        // Never more than a window.
+        self.first.wrapping_add(index as u32)
+    }
+
+    /// The batch that a request carries.
+    pub(super) fn find(&self, attempt: u64) -> Option<usize> {
+        self.sealed.iter().position(|parcel| parcel.flying == Some(attempt))
+    }
+
+    /// No request carries anything any more.
+    pub(super) fn land(&mut self) {
+        self.sealed.iter_mut().for_each(|parcel| parcel.flying = None);
+    }
+
+    /// Everything before `from` is with the server. Returns what was acknowledged by that, and whether the server lacks
+    /// what it had acknowledged before.
+    pub(super) fn go_on(&mut self, from: u32) -> (Vec<Parcel>, bool) {
+        let ahead = from.wrapping_sub(self.first);
+        let known = usize::try_from(ahead).is_ok_and(|ahead| ahead <= self.sealed.len());
+        let count = if known { ahead as usize } else { 0 };
+        let acknowledged = self.sealed.drain(..count).collect();
+        self.first = from;
+        (acknowledged, !known)
+    }
+
+    /// Puts something in the place of a batch that the server will never take.
+    pub(super) fn give_up(&mut self, index: usize, now: BootTime) {
+        let Some(parcel) = self.sealed.get_mut(index) else { return };
+        parcel.flying = None;
+        parcel.rejected = parcel.rejected.saturating_add(1);
+        let (events, bytes): (Arc<[Event]>, usize) = match parcel.rejected {
+            1 => {
+                let events: Vec<_> = parcel.events.iter().flat_map(|e| instead(e, now)).collect();
+                let bytes = events.iter().map(weight).sum();
+                (events.into(), bytes)
+            }
+            // Not even that: the number has to be filled.
+            _ => (Arc::new([]), 0),
+        };
+        parcel.events = events;
+        parcel.bytes = bytes;
+    }
+
+    /// Takes out the begin and end of scans, which must not be under way. True: there was an end.
+    pub(super) fn drop_cycles(&mut self) -> bool {
+        let mut ended = self.spool.drop_cycles();
+        for parcel in self.sealed.iter_mut().filter(|parcel| parcel.is_duty) {
+            let is_end =
+                |event: &Event| matches!(event, Event::Cycle { phase: CyclePhase::End, .. });
+            ended |= parcel.events.iter().any(is_end);
+            let rest = parcel.events.iter().filter(|event| !is_cycle(event)).cloned();
+            parcel.events = rest.collect();
+            parcel.is_duty = false;
+            parcel.phase = Phase::Idle;
+        }
+        ended
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.spool.len() + self.sealed.iter().map(|parcel| parcel.events.len()).sum::<usize>()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.spool.bytes() + self.sealed.iter().map(|parcel| parcel.bytes).sum::<usize>()
+    }
+}
+
+/// What tells that an observation cannot be told. A directory whose listing is not taken would only be listed again for
+/// a gap, with the same end.
+fn instead(event: &Event, now: BootTime) -> Vec<Event> {
+    match event {
+        Event::Listing(listing) => {
+            let (dir, reason) = (listing.dir.clone(), UncoveredReason::Failing);
+            vec![Event::Uncovered { dir, stamp: now, reason }]
+        }
+        Event::Upsert { .. } | Event::Delete { .. } | Event::Rename { .. } => {
+            let gap = |scope| Event::Gap { scope, stamp: now, reason: GapReason::AgentOverflow };
+            concerned(event).into_iter().map(gap).collect()
+        }
+        Event::Gap { .. }
+        | Event::Uncovered { .. }
+        | Event::Covered { .. }
+        | Event::Cycle { .. }
+        | Event::RootLost { .. }
+        | Event::Remark(_) => vec![event.clone()],
+    }
+}
+
+const fn is_cycle(event: &Event) -> bool {
+    matches!(event, Event::Cycle { .. })
+}
+
+/// The phase after these observations.
+pub(super) fn phase_after(before: Phase, events: &[Event], begins: Phase) -> Phase {
+    let last = events.iter().rev().find_map(|event| match event {
+        Event::Cycle { phase, .. } => Some(*phase),
+        Event::Upsert { .. }
+        | Event::Delete { .. }
+        | Event::Rename { .. }
+        | Event::Listing(_)
+        | Event::Gap { .. }
+        | Event::Uncovered { .. }
+        | Event::Covered { .. }
+        | Event::RootLost { .. }
+        | Event::Remark(_) => None,
+    });
+    match last {
+        Some(CyclePhase::Begin) => begins,
+        Some(CyclePhase::End) => Phase::Idle,
+        None => before,
+    }
+}

@@ -1,0 +1,62 @@
+//! Keeps the deadlines of a storage's sessions, and carries the wishes of its views to them.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fustor_core::SECOND;
+
+use super::storage::Storage;
+use crate::host::ViewHost;
+
+/// Longer than this the keeper never sleeps, so that it notices when the process stood still.
+const NAP: Duration = Duration::from_millis(500);
+/// A nap that took so much longer than it should: nobody could be heard meanwhile.
+const STALL: Duration = Duration::from_secs(1);
+/// No two looks are closer together.
+const APART: Duration = Duration::from_millis(2);
+
+/// Keeps the deadlines of a storage for ever.
+pub(super) async fn keep(storage: Arc<Storage>) {
+    loop {
+        let nap = nap(&storage);
+        let fell_asleep = Instant::now();
+        tokio::select! {
+            () = tokio::time::sleep(nap) => (),
+            () = storage.hurry.notified() => tokio::time::sleep(APART.min(nap)).await,
+        }
+        let slept = fell_asleep.elapsed();
+        if slept > nap + STALL {
+            tracing::warn!(storage = storage.name(), "the process stood still for {slept:?}");
+            storage.act(|roster, now| roster.stalled(now));
+        }
+        let due = storage.read(|roster| roster.next_deadline());
+        if due.is_some_and(|due| due <= storage.now().mono) {
+            storage.act(|roster, now| roster.tick(now));
+            storage.announce();
+        }
+    }
+}
+
+fn nap(storage: &Storage) -> Duration {
+    let due = storage.read(|roster| roster.next_deadline());
+    due.map_or(NAP, |due| {
+        let ns = due.since(storage.now().mono).clamp(0, 10 * SECOND);
+        Duration::from_nanos(ns.unsigned_abs()).clamp(APART, NAP)
+    })
+}
+
+/// Carries what a view asks for to the sessions of its storage, until the view stops.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) fn forward(view: ViewHost, storage: Arc<Storage>) -> io::Result<JoinHandle<()>> {
+    let name = format!("wish {}", view.name());
+    std::thread::Builder::new().name(name).stack_size(256 * 1024).spawn(move || {
+        while let Some(wishes) = view.directives().wait() {
+            storage.act(|roster, now| roster.direct(now, wishes));
+            storage.announce();
+        }
+    })
+}

@@ -1,0 +1,12 @@
+//! Fusion's side of the pipes: each storage with its sessions and the views it feeds, and who keeps its deadlines.
+
+mod apply;
+mod hub;
+mod keeper;
+mod pipe;
+mod storage;
+
+pub use apply::ApplyError;
+pub use hub::{Hub, HubError};
+pub use pipe::{Pipe, PipeCounts};
+pub use storage::{LegacySession, Storage};
