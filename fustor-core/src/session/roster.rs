@@ -126,7 +126,7 @@ impl Roster {
         let session = self.live_session(id)?;
         let root_changed = session.root_changed;
         let role = self.role(id);
-        let lease = self.grant(id);
+        let lease = self.grant(now, id);
         Ok(Pulse { role, lease, received: now.wall, orders, scans, root_changed })
     }
 
