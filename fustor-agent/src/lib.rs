@@ -20,6 +20,7 @@ mod disk;
 pub mod doctor;
 mod outbox;
 pub mod program;
+pub mod push;
 mod scan;
 mod source;
 mod watch;

@@ -123,6 +123,8 @@ pub struct Push {
     pub lease: u64,
     /// The phase before the first observation.
     pub phase: Phase,
+    /// The phase that begins where a scan begins.
+    pub begins: Phase,
     /// The observations.
     pub events: Arc<[Event]>,
 }

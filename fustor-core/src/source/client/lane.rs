@@ -23,6 +23,8 @@ pub(super) struct Parcel {
     pub(super) flying: Option<u64>,
     /// The phase before its first observation.
     pub(super) phase: Phase,
+    /// The phase that begins where a scan begins.
+    pub(super) begins: Phase,
     /// Whether it begins or ends a scan, which only a leader may.
     pub(super) is_duty: bool,
     /// Whether it was sent by a leader.
@@ -77,7 +79,7 @@ impl Track {
     }
 
     /// Numbers what was taken out of the spool. Returns orders that nothing has to be waited for.
-    pub(super) fn seal(&mut self, taken: Taken, phase: Phase) -> Vec<u64> {
+    pub(super) fn seal(&mut self, taken: Taken, phase: Phase, begins: Phase) -> Vec<u64> {
         let Taken { events, done, bytes } = taken;
         if events.is_empty() {
             return match self.sealed.back_mut() {
@@ -91,7 +93,7 @@ impl Track {
         let is_duty = events.iter().any(is_cycle);
         let events = events.into();
         let (flying, led, rejected) = (None, false, 0);
-        let parcel = Parcel { events, done, bytes, flying, phase, is_duty, led, rejected };
+        let parcel = Parcel { events, done, bytes, flying, phase, begins, is_duty, led, rejected };
         self.sealed.push_back(parcel);
         Vec::new()
     }

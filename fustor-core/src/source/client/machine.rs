@@ -516,6 +516,7 @@ impl Client {
             seq,
             lease: session.lease.held(now),
             phase: parcel.phase,
+            begins: parcel.begins,
             events: Arc::clone(&parcel.events),
         })
     }
@@ -531,7 +532,7 @@ impl Client {
         if lane == Lane::Scan {
             self.phase = phase_after(before, &taken.events, self.duty.kind());
         }
-        let done = track.seal(taken, before);
+        let done = track.seal(taken, before, self.duty.kind());
         self.finish_orders(done);
     }
 

@@ -1,0 +1,50 @@
+//! How a pipe fares, for whoever asks the running process.
+
+use serde::Serialize;
+
+/// One pipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PipeStatus {
+    /// Its id.
+    pub pipe: String,
+    /// `connected`, `connecting`, `no root`, `closed`.
+    pub state: &'static str,
+    /// `leader` or `follower`; empty without a session.
+    pub role: &'static str,
+    /// The session.
+    pub session: Option<String>,
+    /// `native` or `0.8`; empty before the first session.
+    pub dialect: &'static str,
+    /// The observed directory.
+    pub root: String,
+    /// The address of fusion.
+    pub fusion: String,
+    /// Seconds since fusion was last heard of.
+    pub silent_sec: Option<f64>,
+    /// Sessions so far, and how many of them continued another.
+    pub sessions: (u64, u64),
+    /// Batches with fusion.
+    pub batches: u64,
+    /// Observations with fusion.
+    pub events: u64,
+    /// Observations that wait.
+    pub waiting: usize,
+    /// Their bytes.
+    pub waiting_bytes: usize,
+    /// Observations that found no room and became gaps.
+    pub overflowed: u64,
+    /// Scans of everything that were begun, and how many fusion has in full.
+    pub scans: (u64, u64),
+    /// Directories opened so far.
+    pub directories: u64,
+    /// Rows read so far.
+    pub entries: u64,
+    /// Directories known and not read yet.
+    pub directories_left: u64,
+    /// Directories watched.
+    pub watched: u64,
+    /// Reports that a directory is not covered.
+    pub uncovered: u64,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+}
