@@ -8,8 +8,8 @@ use super::door::{
     CreateError, CreateSession, Created, LEGACY_TIMEOUT_ANSWER_NS, NativePeer, Peer,
 };
 use super::lanes::Lanes;
+use super::member::{Life, Session};
 use super::roster::Roster;
-use super::session::{Life, Session};
 use super::timing::Timing;
 use super::upkeep::{Why, origin_of};
 

@@ -14,8 +14,8 @@ use super::door::{Beat, Pulse, Role, RosterConfig, SessionError, Sync};
 use super::effects::Effects;
 use super::jobs::Jobs;
 use super::lease::Lease;
+use super::member::Session;
 use super::orders::Orders;
-use super::session::Session;
 use super::upkeep::Why;
 
 /// Sessions that are remembered after their end, to tell "expired" from "unknown" and for batches still under way.

@@ -6,8 +6,8 @@ use crate::time::{Mono, Now};
 
 use super::door::Grant;
 use super::lanes::HOLE_NS;
+use super::member::Session;
 use super::roster::{Ended, Roster};
-use super::session::Session;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Sends something over the network, which may lose, delay and double it.
-    fn send(&mut self, i: usize, step: Step) {
+    fn send(&mut self, i: usize, step: &Step) {
         let cut = self.time < self.agents[i].cut_until;
         if cut || self.stormy() && self.dice.percent(8) {
             return;
@@ -196,11 +196,11 @@ impl World {
 
     fn ask(&mut self, i: usize, request: Request) {
         let life = self.agents[i].source_epoch;
-        self.send(i, Step::Request(i, life, self.time, request));
+        self.send(i, &Step::Request(i, life, self.time, request));
     }
 
     fn answer(&mut self, i: usize, life: u64, sent: Ms, answer: Answer) {
-        self.send(i, Step::Answer(i, life, sent, answer));
+        self.send(i, &Step::Answer(i, life, sent, answer));
     }
 
     fn agent(&mut self, i: usize) {
