@@ -14,7 +14,9 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod args;
 mod clock;
+pub mod command;
 mod config;
 mod disk;
 pub mod doctor;
@@ -22,6 +24,7 @@ mod outbox;
 pub mod program;
 pub mod push;
 mod scan;
+pub mod settings;
 mod source;
 mod watch;
 
