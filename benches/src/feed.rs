@@ -1,8 +1,8 @@
 //! A view fed as an agent feeds it: sealed batches, stamps that only grow, one storage.
 
 use fustor_core::{
-    Applied, Batch, Block, BootTime, ClockMap, Command, Event, Facts, Kind, Mono, Now, Origin,
-    RootIdentity, Seq, Stamp, StorageId, Tier, View, ViewConfig,
+    Applied, Batch, Block, BootTime, ClockMap, Command, Event, Facts, Fidelity, Kind, Mono, Now,
+    Origin, RootIdentity, Seq, Stamp, StorageId, Tier, View, ViewConfig,
 };
 
 use crate::plan::Plan;
@@ -97,6 +97,7 @@ impl Feed {
             origin,
             clock: ClockMap::default(),
             cache_window_ns: 0,
+            fidelity: Fidelity::Exact,
             events,
         };
         self.command(Command::Batch(batch))

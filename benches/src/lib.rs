@@ -6,6 +6,7 @@ mod names;
 mod plan;
 mod rng;
 mod shape;
+pub mod wire;
 
 pub use cpu::{CpuTime, quick};
 pub use feed::{BATCH_ROWS, Feed};

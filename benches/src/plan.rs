@@ -52,6 +52,12 @@ impl Plan {
         Self { shape, times, dirs, child_start, children }
     }
 
+    /// What it looks like.
+    #[must_use]
+    pub const fn shape(&self) -> Shape {
+        self.shape
+    }
+
     /// Its directories, parents first.
     #[must_use]
     pub fn dirs(&self) -> &[Dir] {

@@ -51,6 +51,12 @@ impl Kind {
     pub const fn is_dir(self) -> bool {
         matches!(self, Self::Dir)
     }
+
+    /// Whether this is one of the two kinds that agents of 0.8 tell apart.
+    #[must_use]
+    pub const fn is_told_by_legacy(self) -> bool {
+        matches!(self, Self::Dir | Self::File)
+    }
 }
 
 /// Whose an entry is, and who may do what with it.
@@ -94,6 +100,17 @@ impl Facts {
         nlink: 0,
         owner: Owner { mode: 0, uid: 0, gid: 0 },
     };
+    /// Stands for a size that an agent of 0.8 did not tell.
+    pub const UNTOLD_SIZE: u64 = u64::MAX;
+    /// Stands for a time that an agent of 0.8 did not tell.
+    pub const UNTOLD_TIME: StorageTime = StorageTime::MIN;
+
+    /// Whether nobody but agents of 0.8 has reported this: they tell neither inode nor links, and a file that `lstat`
+    /// has seen has both.
+    #[must_use]
+    pub const fn is_hearsay(&self) -> bool {
+        self.inode == 0 && self.nlink == 0
+    }
 }
 
 /// Breaks a tie between observations with equal keys; "not a directory" is the greater, so that evidence which buries

@@ -1,11 +1,20 @@
 //! The types at the door of a view: what agents report, what a view asks for, what it answers.
 
+mod legacy;
+mod sealed;
+
 use crate::block::Block;
 use crate::entry::Facts;
 use crate::id::{Origin, StorageId};
 use crate::key::Tier;
 use crate::path::ViewPath;
-use crate::time::{BootTime, ClockMap, Stamp};
+use crate::time::{BootTime, ClockMap, Stamp, StorageTime};
+
+pub use legacy::{
+    LegacyBatch, LegacyChange, LegacyJob, LegacyKind, LegacyObservation, LegacyRow, RefusedRow,
+    RowFault,
+};
+pub use sealed::BatchHead;
 
 /// One observation of a source. Every `stamp` is the agent's clock read *before* the observation was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +85,47 @@ pub enum Event {
         /// When that was noticed.
         stamp: BootTime,
     },
+    /// What only agents of 0.8 say; refused in a batch of [`Fidelity::Exact`].
+    Remark(Remark),
+}
+
+/// What agents of 0.8 say of absence, and of single files: it proves less than a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// The scan that is running has read this directory; what it found there are upserts of their own.
+    Read {
+        /// The directory.
+        dir: ViewPath,
+        /// Which scan.
+        sweep: Sweep,
+    },
+    /// Somebody looked at this path and found it.
+    Checked {
+        /// What was looked at.
+        path: ViewPath,
+        /// When it was asked for, which is before anybody looked.
+        stamp: BootTime,
+        /// Its size, if that was said.
+        size: Option<u64>,
+        /// Its mtime.
+        mtime: StorageTime,
+    },
+    /// Somebody looked at this path and found nothing.
+    Missing {
+        /// What was looked for.
+        path: ViewPath,
+        /// When it was asked for, which is before anybody looked.
+        stamp: BootTime,
+    },
+}
+
+/// The two scans of the whole tree that 0.8 knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sweep {
+    /// Of a session that begins: every directory is read.
+    Snapshot,
+    /// Later ones: directories with an old mtime are passed over.
+    Audit,
 }
 
 /// The entries of one directory, as one reading of it found them.
@@ -157,6 +207,18 @@ impl Lane {
     pub const ALL: [Self; 3] = [Self::Control, Self::Realtime, Self::Scan];
 }
 
+/// How much the rows of a batch say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fidelity {
+    /// All that `lstat` said, to the nanosecond, of names as they are.
+    #[default]
+    Exact,
+    /// What agents of 0.8 say: symlinks are followed, special files are files, inode, links and owner are not told,
+    /// times went through floats, and in names each byte that is not UTF-8 is a `?`. Columns that are not told hold
+    /// [`Facts::UNTOLD_SIZE`], [`Facts::UNTOLD_TIME`] and 0. Reconciled with what is known when it is applied.
+    Legacy,
+}
+
 /// What one agent sealed together: applied together, acknowledged together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -169,6 +231,8 @@ pub struct Batch {
     /// How old an attribute may be when the agent's mount answers from its cache, in nanoseconds; 0 for a mount that
     /// is coherent.
     pub cache_window_ns: i64,
+    /// How much its rows say.
+    pub fidelity: Fidelity,
     /// The observations, in any order.
     pub events: Vec<Event>,
 }

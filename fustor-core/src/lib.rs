@@ -25,8 +25,8 @@ pub use block::{Block, BlockBuilder, BlockError, BlockReader, CHUNK_ROWS};
 pub use clock::{Skew, StorageClock};
 pub use entry::{Facts, Kind, Marks, Owner, Row};
 pub use event::{
-    Applied, Batch, Command, CyclePhase, Directive, Event, GapReason, Lane, Listing, Refusal,
-    RootIdentity, UncoveredReason, Verdict, Verdicts,
+    Applied, Batch, BatchHead, Command, CyclePhase, Directive, Event, Fidelity, GapReason, Lane,
+    Listing, Refusal, Remark, RootIdentity, Sweep, UncoveredReason, Verdict, Verdicts,
 };
 pub use forest::Forest;
 pub use id::{AgentId, DirId, Epoch, IdError, JobId, Origin, Revision, Seq, SessionId, StorageId};

@@ -7,7 +7,7 @@ use im::{OrdMap, Vector};
 use crate::clock::Skew;
 use crate::event::UncoveredReason;
 use crate::id::{DirId, Revision, StorageId};
-use crate::merge::{BlindDeletion, BlindDeletions, OpenGap, Suspects};
+use crate::merge::{BlindDeletion, BlindDeletions, Hearsay, OpenGap, Suspects};
 use crate::time::{Now, Stamp, StorageTime};
 use crate::tree::Tree;
 use crate::view::{Cycles, Storage};
@@ -19,6 +19,7 @@ pub struct Snapshot {
     pub(crate) tree: Tree,
     pub(crate) suspects: Suspects,
     pub(crate) blind: BlindDeletions,
+    pub(crate) hearsay: Hearsay,
     pub(crate) gaps: Vector<OpenGap>,
     pub(crate) uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
     pub(crate) skew: Option<Skew>,

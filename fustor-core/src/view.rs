@@ -2,12 +2,14 @@
 
 use im::OrdMap;
 
-use crate::event::{Applied, Batch, Command, CyclePhase, Event, Refusal, RootIdentity, Verdict};
+use crate::event::{
+    Applied, Batch, Command, CyclePhase, Event, Fidelity, Refusal, RootIdentity, Verdict,
+};
 use crate::id::{Revision, StorageId};
 use crate::key::{Key, Tier};
 use crate::merge::{Arbiter, Hearing, ViewConfig};
 use crate::snapshot::Snapshot;
-use crate::time::{Now, Stamp};
+use crate::time::{BootTime, Now, Stamp};
 use crate::tree::CheckError;
 
 /// What a view knows of one storage beside its tree.
@@ -30,7 +32,8 @@ pub(crate) struct Storage {
 pub struct Cycles {
     /// How many ended.
     pub completed: u64,
-    /// When the one began that ended last.
+    /// When the last one began that read everything: audits of 0.8 do not. On a mount that answers from a cache, that
+    /// much earlier.
     pub last_begin: Option<Stamp>,
     /// When the last one ended.
     pub last_end: Option<Stamp>,
@@ -99,10 +102,17 @@ impl View {
         group_by_path(&mut events);
         let refused = self.storages.get(&batch.storage).is_some_and(|storage| storage.root_changed);
         let mut hearing = Hearing::new(now, &batch, applied);
+        self.arbiter.note_agent(&hearing, &events);
         for event in events {
             if refused {
                 hearing.count(Verdict::Refused(Refusal::RootChanged));
-            } else {
+                continue;
+            }
+            let event = match batch.fidelity {
+                Fidelity::Exact => Some(event),
+                Fidelity::Legacy => self.arbiter.reword(&mut hearing, event),
+            };
+            if let Some(event) = event {
                 self.judge(&mut hearing, batch.storage, event);
             }
         }
@@ -137,7 +147,8 @@ impl View {
                 arbiter.leave_uncovered(hearing, &dir, hearing.present(stamp, Tier::Scan), reason)
             }
             Event::Covered { dir } => arbiter.cover(&dir),
-            Event::Cycle { phase, stamp } => self.cycle(phase, hearing.stamp(stamp)),
+            Event::Cycle { phase, stamp } => self.cycle(hearing, phase, stamp),
+            Event::Remark(remark) => arbiter.remark(hearing, &remark),
             Event::RootLost { .. } => {
                 self.storage_mut(storage).root_lost = true;
                 Verdict::Applied
@@ -151,13 +162,18 @@ impl View {
         root.is_some_and(|root| root.inode != inode)
     }
 
-    fn cycle(&mut self, phase: CyclePhase, stamp: Stamp) -> Verdict {
+    fn cycle(&mut self, hearing: &mut Hearing<'_>, phase: CyclePhase, stamp: BootTime) -> Verdict {
+        let stamp = hearing.stamp(stamp);
         match phase {
-            CyclePhase::Begin => self.cycles.running_since = Some(stamp),
+            CyclePhase::Begin => {
+                self.arbiter.begin_round();
+                self.cycles.running_since = Some(stamp);
+            }
             CyclePhase::End => {
                 let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
+                let read_since = self.arbiter.end_round(hearing, begin);
                 self.cycles.completed += 1;
-                self.cycles.last_begin = Some(begin);
+                self.cycles.last_begin = read_since.or(self.cycles.last_begin);
                 self.cycles.last_end = Some(stamp);
             }
         }
@@ -228,6 +244,7 @@ impl View {
             tree: self.arbiter.writer.tree().clone(),
             suspects: self.arbiter.suspects().clone(),
             blind: self.arbiter.blind().clone(),
+            hearsay: self.arbiter.hearsay().clone(),
             gaps: self.arbiter.gaps().clone(),
             uncovered: self.arbiter.uncovered().clone(),
             skew: self.arbiter.clock().skew(),

@@ -8,6 +8,7 @@ mod merge;
 mod query;
 mod rivals;
 mod tree;
+mod wire;
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,5 +29,6 @@ criterion_group! {
         merge::verdicts,
         merge::delete,
         query::queries,
-        rivals::rivals
+        rivals::rivals,
+        wire::wire
 }

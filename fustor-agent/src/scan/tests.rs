@@ -49,7 +49,8 @@ impl Seen {
             | Event::Delete { .. }
             | Event::Rename { .. }
             | Event::Gap { .. }
-            | Event::RootLost { .. } => {}
+            | Event::RootLost { .. }
+            | Event::Remark(_) => {}
         }
     }
 }

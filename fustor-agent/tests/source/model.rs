@@ -63,7 +63,7 @@ fn brief(event: &Event) -> String {
             format!("{} listing {dir} {} {complete} {names:?}", stamp.0, facts.inode)
         }
         Event::Gap { .. } | Event::Uncovered { .. } | Event::Covered { .. } => format!("{event:?}"),
-        Event::Cycle { .. } | Event::RootLost { .. } => format!("{event:?}"),
+        Event::Cycle { .. } | Event::RootLost { .. } | Event::Remark(_) => format!("{event:?}"),
     }
 }
 
@@ -103,6 +103,7 @@ impl Model {
             Event::Cycle { phase: CyclePhase::Begin, .. } => self.cycles.0 += 1,
             Event::Cycle { phase: CyclePhase::End, .. } => self.cycles.1 += 1,
             Event::RootLost { .. } => self.root_lost = true,
+            Event::Remark(_) => panic!("only agents of 0.8 remark"),
         }
     }
 

@@ -5,6 +5,7 @@ mod builder;
 mod edit;
 mod encode;
 mod layout;
+mod pack;
 mod read;
 mod reader;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use crate::key::Key;
 use layout::{Field, load_u32};
 
 pub use builder::BlockBuilder;
+pub(crate) use pack::PACKED_MIN;
 pub(crate) use read::View;
 pub use reader::BlockReader;
 pub use validate::BlockError;

@@ -318,6 +318,34 @@ proptest! {
     }
 
     #[test]
+    fn what_an_agent_built_travels_packed(rows in rows(40), own in name(), share in any::<bool>()) {
+        let rows: Vec<Owned> = rows.iter().map(Owned::unkeyed).collect();
+        let rows: Vec<Row<'_>> = rows.iter().map(Owned::row).collect();
+        let block = Block::encode(&own, &rows);
+        let packed = packed(&block, share);
+        let unpack = |allow: bool| Block::unpack(&own, &packed, &mut Vec::new(), &mut |n| allow || n == 0);
+        prop_assert_eq!(unpack(share), Ok(block));
+        for cut in 0..packed.len() {
+            prop_assert!(Block::unpack(&own, &packed[..cut], &mut Vec::new(), &mut |_| true).is_err());
+        }
+    }
+
+    #[test]
+    fn broken_packed_bytes_are_refused_or_harmless(
+        rows in rows(12),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+    ) {
+        let mut bytes = packed(&encode(&rows), true);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(block) = Block::unpack(b"own", &bytes, &mut Vec::new(), &mut |_| true) {
+            exercise(&block);
+        }
+    }
+
+    #[test]
     fn random_bytes_are_refused_or_harmless(mut bytes in vec(0..3_u8, 0..120)) {
         if let Some(version) = bytes.first_mut() {
             *version = layout::VERSION;
@@ -385,6 +413,12 @@ fn file(name: impl Into<Vec<u8>>, size: u64) -> Owned {
     }
 }
 
+fn packed(block: &Block, share: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    block.pack(&mut out, &mut |_| share);
+    out
+}
+
 /// `count` files with names of 255 bytes.
 fn long_names(count: usize) -> Vec<Owned> {
     let name = |i: usize| format!("{i:03}{}", "n".repeat(252));
@@ -402,6 +436,9 @@ fn more_than_64_kib_of_names_take_wide_ends() {
     assert_eq!(decode(&wide), rows);
     exercise(&wide);
     exercise(&wide.remove(7));
+    let mut allow = |_| true;
+    let bare = wide.adopt(b"own", Key::NONE, StorageId(0), &mut |_| DirId(0));
+    assert_eq!(Block::unpack(b"own", &packed(&wide, true), &mut Vec::new(), &mut allow), Ok(bare));
     let shorter = wide.remove(511);
     assert_eq!(shorter.insert(511, &rows[511].row()), Some(wide));
     assert_eq!(narrow.insert(257, &file("z", 1).row()), None, "the names would not fit");

@@ -103,6 +103,12 @@ pub enum BlockError {
         /// How many directories stand before it.
         rank: usize,
     },
+    /// A name of a packed block shares more with the one before than there is, or all together more than they may.
+    #[error("name of block row {row} shares more than there is")]
+    Shared {
+        /// Which row; the number of rows when all together share too much.
+        row: usize,
+    },
     /// The spare bytes at the end are not zero.
     #[error("block has no zero bytes from byte {at} on")]
     Tail {
@@ -154,7 +160,7 @@ fn check_header(bytes: &[u8]) -> Result<(), BlockError> {
     if bytes.len() < HEADER + bases + own_len + TAIL { Err(truncated) } else { Ok(()) }
 }
 
-fn check_shape(field: Field, shape: u8) -> Result<(), BlockError> {
+pub(super) fn check_shape(field: Field, shape: u8) -> Result<(), BlockError> {
     let (base, width) = (shape >> 4, shape & 15);
     let allowed = match field {
         Field::Size | Field::Mtime | Field::Ctime | Field::Inode => base <= 8 && width <= 8,

@@ -160,6 +160,7 @@ impl Arbiter {
         self.moves.remove(&dir);
         self.uncovered.remove(&dir);
         self.held.remove(&dir);
+        self.hearsay.forget(dir);
     }
 
     /// Frees a ghost whose place is taken by a directory to which its tombstones mean nothing.

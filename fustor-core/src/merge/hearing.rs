@@ -1,6 +1,6 @@
 //! What the observations of one batch share while they are judged.
 
-use crate::event::{Applied, Batch, Directive, Verdict};
+use crate::event::{Applied, Batch, Directive, Fidelity, Verdict};
 use crate::id::{Origin, StorageId};
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
@@ -16,19 +16,21 @@ pub(crate) struct Hearing<'a> {
     pub(super) origin: Origin,
     clock: ClockMap,
     pub(super) window_ns: i64,
+    pub(super) fidelity: Fidelity,
     applied: &'a mut Applied,
 }
 
 impl<'a> Hearing<'a> {
     pub(crate) fn new(now: Now, batch: &Batch, applied: &'a mut Applied) -> Self {
-        let Batch { storage, origin, clock, cache_window_ns, .. } = *batch;
-        Self { now, storage, origin, clock, window_ns: cache_window_ns.max(0), applied }
+        let Batch { storage, origin, clock, cache_window_ns, fidelity, .. } = *batch;
+        Self { now, storage, origin, clock, window_ns: cache_window_ns.max(0), fidelity, applied }
     }
 
     /// A hearing without a batch, for what a tick or an administrator brings about.
     pub(crate) fn of_storage(now: Now, storage: StorageId, applied: &'a mut Applied) -> Self {
         let (origin, clock) = (Origin::default(), ClockMap::default());
-        Self { now, storage, origin, clock, window_ns: 0, applied }
+        let fidelity = Fidelity::Exact;
+        Self { now, storage, origin, clock, window_ns: 0, fidelity, applied }
     }
 
     pub(crate) fn now(&self) -> Now {

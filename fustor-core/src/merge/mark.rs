@@ -6,6 +6,7 @@ use crate::key::{Key, Tier};
 use crate::time::Stamp;
 
 use super::Arbiter;
+use super::legacy::only_says_more;
 use super::reach::Old;
 use super::suspect::Suspicion;
 use super::upsert::Evidence;
@@ -36,8 +37,10 @@ impl Arbiter {
         let was = old
             .filter(|old| old.marks.has(Marks::SUSPECT))
             .and_then(|_| self.suspects.get(dir, name));
-        let moved =
-            old.is_none_or(|old| old.facts.size != facts.size || old.facts.mtime != facts.mtime);
+        let moved = old.is_none_or(|old| {
+            (old.facts.size != facts.size || old.facts.mtime != facts.mtime)
+                && !only_says_more(&old.facts, facts)
+        });
         match (key.tier(), was) {
             (Tier::Atomic, _) => {
                 self.suspects.clear(dir, name);
@@ -149,8 +152,9 @@ fn is_blind(evidence: &Evidence<'_, '_>, old: Option<&Old>, was_listed: bool) ->
         if facts.kind.is_dir() && old.facts.kind.is_dir() {
             !old.marks.has(Marks::PLACEHOLDER)
                 && (old.facts.inode, old.facts.owner) != (facts.inode, facts.owner)
+                && !old.facts.is_hearsay()
         } else {
-            old.facts != *facts
+            old.facts != *facts && !only_says_more(&old.facts, facts)
         }
     });
     let was_blind = old.is_some_and(|old| old.marks.has(Marks::BLIND));

@@ -9,6 +9,8 @@ mod gap;
 mod ghost;
 mod guard;
 mod hearing;
+mod ledger;
+mod legacy;
 mod listing;
 mod mark;
 mod prune;
@@ -37,9 +39,11 @@ pub use gap::OpenGap;
 
 pub(crate) use blind_spot::BlindDeletions;
 pub(crate) use hearing::Hearing;
+pub(crate) use ledger::Hearsay;
 pub(crate) use suspect::Suspects;
 
 use guard::Held;
+use ledger::Round;
 use reach::Trail;
 use spot::Spot;
 use tombstone::Tombstones;
@@ -93,6 +97,8 @@ pub(crate) struct Arbiter {
     scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
     uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
     held: OrdMap<DirId, Held>,
+    hearsay: Hearsay,
+    round: Round,
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
@@ -113,6 +119,8 @@ impl Arbiter {
             scopes: OrdMap::new(),
             uncovered: OrdMap::new(),
             held: OrdMap::new(),
+            hearsay: Hearsay::default(),
+            round: Round::default(),
             clock: StorageClock::default(),
             truncated: false,
             trail: Trail::default(),
@@ -133,6 +141,10 @@ impl Arbiter {
 
     pub(crate) fn uncovered(&self) -> &OrdMap<DirId, (UncoveredReason, Stamp)> {
         &self.uncovered
+    }
+
+    pub(crate) fn hearsay(&self) -> &Hearsay {
+        &self.hearsay
     }
 
     pub(crate) fn clock(&self) -> &StorageClock {

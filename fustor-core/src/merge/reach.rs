@@ -1,7 +1,7 @@
 //! The way of evidence from the root down to the directory that holds the name it speaks of.
 
 use crate::entry::{Facts, Marks, Row};
-use crate::event::{Refusal, Verdict};
+use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
 use crate::path::ViewPath;
@@ -175,7 +175,7 @@ impl Arbiter {
 
     fn step(
         &mut self,
-        hearing: &Hearing<'_>,
+        hearing: &mut Hearing<'_>,
         site: &Site,
         name: &[u8],
         key: Key,
@@ -183,6 +183,15 @@ impl Arbiter {
         let (known, old) = self.known(site, name);
         match (known, old) {
             (Known::Dir { floor, .. }, Some(old)) if key > floor => Ok(self.enter(site, old.child)),
+            (Known::Leaf { facts, .. }, Some(_))
+                if hearing.fidelity == Fidelity::Legacy && !facts.kind.is_told_by_legacy() =>
+            {
+                // It came through a symlink, or is no longer one: a listing tells.
+                if let Some(dir) = self.writer.tree().path_of(site.dir) {
+                    hearing.ask_listing(dir, false);
+                }
+                Err(Verdict::Queued)
+            }
             (Known::Leaf { own, .. }, Some(old)) if key > own => {
                 self.infer_dir(hearing, site, name, key, Some(old), own)
             }

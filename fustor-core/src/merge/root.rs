@@ -1,10 +1,11 @@
 //! Evidence of the root itself, which is always there and always a directory.
 
 use crate::entry::{Facts, Marks};
-use crate::event::{Refusal, Verdict};
+use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::Key;
 
+use super::legacy::reconcile;
 use super::reach::Old;
 use super::upsert::change_time;
 use super::{Arbiter, Hearing};
@@ -28,6 +29,14 @@ impl Arbiter {
         if !old.marks.has(Marks::PLACEHOLDER) && (key, *facts) <= (old.key, old.facts) {
             return Verdict::Stale;
         }
+        let reconciled;
+        let facts = match hearing.fidelity {
+            Fidelity::Exact => facts,
+            Fidelity::Legacy => {
+                reconciled = reconcile(Some(&old.facts), facts);
+                &reconciled
+            }
+        };
         let at = change_time(Some(&old), facts, key);
         let root = self.writer.root_mut();
         root.facts = *facts;

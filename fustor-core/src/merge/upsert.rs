@@ -1,13 +1,14 @@
 //! Evidence that one entry exists.
 
 use crate::entry::{Facts, Marks, Row};
-use crate::event::{Refusal, Verdict};
+use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
 use crate::path::ViewPath;
 use crate::time::Stamp;
 use crate::tree::Delta;
 
+use super::legacy::reconcile;
 use super::reach::{Old, Site};
 use super::rule::{Known, Ruling, decide};
 use super::{Arbiter, Hearing};
@@ -59,6 +60,15 @@ impl Arbiter {
     ) -> Verdict {
         let Evidence { name, key, facts } = *evidence;
         let (known, old) = self.known(site, name);
+        let reconciled;
+        let (facts, was_listed) = match hearing.fidelity {
+            Fidelity::Exact => (facts, !self.writer.meta(site.dir).listed.is_none()),
+            Fidelity::Legacy => {
+                reconciled = reconcile(old.as_ref().map(|old| &old.facts), facts);
+                (&reconciled, self.writer.meta(site.dir).verified > Stamp::MIN)
+            }
+        };
+        let evidence = &Evidence { name, key, facts };
         let ruling = decide(&known, key, facts);
         if ruling == Ruling::Buried || ruling == Ruling::Stale {
             self.writer.raise_presence(site.dir, key);
@@ -68,7 +78,6 @@ impl Arbiter {
         if ruling == Ruling::Insert && self.is_full() {
             return Verdict::Refused(Refusal::Full);
         }
-        let was_listed = !self.writer.meta(site.dir).listed.is_none();
         let enacted = self.enact(hearing, site, evidence, &known, old.as_ref(), ruling, was_listed);
         if let Some(row) = enacted.row {
             self.writer.entries_mut(site.dir).put(&row);

@@ -2,7 +2,7 @@
 
 use crate::block::BlockBuilder;
 use crate::entry::{Facts, Kind};
-use crate::event::{Batch, Command, CyclePhase, Event, Listing, RootIdentity};
+use crate::event::{Batch, Command, CyclePhase, Event, Fidelity, Listing, RootIdentity};
 use crate::id::{AgentId, Epoch, Origin, Seq, StorageId};
 use crate::key::Tier;
 use crate::merge::ViewConfig;
@@ -54,7 +54,14 @@ impl Scene {
         self.seq += 1;
         let origin = Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(self.seq) };
         let clock = ClockMap { offset_ns: 0, uncertainty_ns: 0 };
-        let batch = Batch { storage: StorageId(0), origin, clock, cache_window_ns: 0, events };
+        let batch = Batch {
+            storage: StorageId(0),
+            origin,
+            clock,
+            cache_window_ns: 0,
+            fidelity: Fidelity::Exact,
+            events,
+        };
         let _applied = self.view.apply(at(sec), Command::Batch(batch));
     }
 

@@ -12,6 +12,7 @@ mod metadata;
 mod name_test;
 mod run;
 mod search;
+mod sentinel;
 mod settled;
 mod stats;
 mod suspects;
@@ -39,6 +40,7 @@ pub use list::{ListError, ListPage, list};
 pub use metadata::{Metadata, metadata};
 pub use name_test::PatternError;
 pub use search::{SearchArgs, SearchError, SearchStream, search, search_while};
+pub use sentinel::{SentinelArgs, SentinelPage, sentinel};
 pub use settled::{
     Basis, Pending, QUIET_DEFAULT_SEC, Settled, SettledArgs, SettledReason, settled,
 };

@@ -1,6 +1,6 @@
 //! What the sessions mean for the views: attachments and gaps, in order, until the shell takes them.
 
-use crate::event::{Batch, Command, Event, GapReason, RootIdentity};
+use crate::event::{Batch, Command, Event, Fidelity, GapReason, RootIdentity};
 use crate::id::{Origin, StorageId};
 use crate::path::ViewPath;
 use crate::time::{BootTime, ClockMap, Stamp};
@@ -39,7 +39,9 @@ impl Effects {
         // Stamped by fusion itself: its clock maps to itself.
         let (stamp, clock) = (BootTime(now.0), ClockMap::default());
         let events = vec![Event::Gap { scope: ViewPath::root(), stamp, reason }];
-        self.push(Command::Batch(Batch { storage, origin, clock, cache_window_ns: 0, events }));
+        let (cache_window_ns, fidelity) = (0, Fidelity::Exact);
+        let batch = Batch { storage, origin, clock, cache_window_ns, fidelity, events };
+        self.push(Command::Batch(batch));
     }
 
     /// Everything since the last time, in order.

@@ -10,6 +10,7 @@ mod effects;
 mod jobs;
 mod lanes;
 mod lease;
+mod legacy;
 mod member;
 mod orders;
 mod roster;
@@ -24,5 +25,6 @@ pub use door::{
     Task,
 };
 pub use jobs::{Job, JobStatus};
+pub use legacy::{Finding, LegacyClock, LegacyPeer, Translated};
 pub use member::Session;
 pub use roster::Roster;

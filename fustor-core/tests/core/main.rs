@@ -6,6 +6,7 @@
 )]
 
 mod cases;
+mod fuzz;
 mod model;
 mod observe;
 mod script;

@@ -4,12 +4,14 @@
 //!
 //! ```text
 //! from agent=2 epoch=1 seq=7 window=60 unsure=0.5 storage=0    the envelope of what follows
+//! from says=legacy                                              an agent of 0.8; or: exact
 //! 10 atomic /d/f file 100 mtime=5 inode=7                       also: scan, partial
 //! 11 delete /d/f
 //! 12 rename /a /b dir inode=7
 //! 13 list /d complete [inode=3]: f file 100, sub dir            or: rows; `f*20 file` is f0000 to f0019
 //! 13 calibrate 0.5                                              ten changes on a storage 0.5 s behind
 //! 14 gap /d overflow
+//! 14 read /d audit      14 checked /f 7 mtime=5     14 missing /f      remarks of 0.8; also: read /d snapshot
 //! 15 cycle begin        15 uncovered /d failing        15 covered /d        15 root-lost
 //! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d
 //! batch … end                                                   one command of several events
@@ -17,8 +19,8 @@
 
 use fustor_core::{
     AgentId, Batch, Block, BootTime, ClockMap, Command, CyclePhase, DirId, Epoch, Event, Facts,
-    GapReason, Key, Kind, Listing, Marks, Origin, Owner, RootIdentity, Row, SECOND, Seq, Stamp,
-    StorageId, StorageTime, Tier, UncoveredReason, ViewPath,
+    Fidelity, GapReason, Key, Kind, Listing, Marks, Origin, Owner, Remark, RootIdentity, Row,
+    SECOND, Seq, Stamp, StorageId, StorageTime, Sweep, Tier, UncoveredReason, ViewPath,
 };
 
 /// The second 0 of every script, in nanoseconds since the Unix epoch.
@@ -43,6 +45,7 @@ impl Reader {
             origin: Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(1) },
             clock: ClockMap::default(),
             cache_window_ns: 0,
+            fidelity: Fidelity::Exact,
             events: Vec::new(),
         };
         Self { now: Stamp(BASE), envelope, open: None }
@@ -75,10 +78,13 @@ impl Reader {
             stamp => {
                 let stamp = time(stamp)?;
                 self.now = self.now.max(Stamp(stamp));
-                let events = match rest.strip_prefix("calibrate ") {
+                let mut events = match rest.strip_prefix("calibrate ") {
                     Some(lag) => samples(stamp, lag)?,
                     None => vec![event(BootTime(stamp), rest)?],
                 };
+                if self.envelope.fidelity == Fidelity::Legacy {
+                    events.iter_mut().for_each(leave_out_untold);
+                }
                 if let Some(batch) = &mut self.open {
                     batch.events.extend(events);
                     return Ok(None);
@@ -98,11 +104,27 @@ impl Reader {
                 "seq" => self.envelope.origin.seq = Seq(number(value)?),
                 "storage" => self.envelope.storage = StorageId(number(value)?),
                 "window" => self.envelope.cache_window_ns = span(value)?,
+                "says" => self.envelope.fidelity = fidelity(value)?,
                 "unsure" => self.envelope.clock.uncertainty_ns = span(value)?,
                 other => return Err(format!("no part of an envelope: {other:?}")),
             }
         }
         Ok(())
+    }
+}
+
+/// Takes out what 0.8 does not tell.
+pub(crate) fn leave_out_untold(event: &mut Event) {
+    if let Event::Upsert { facts, .. } = event {
+        *facts = Facts { inode: 0, nlink: 0, owner: Owner::default(), ..*facts };
+    }
+}
+
+fn fidelity(word: &str) -> Result<Fidelity, String> {
+    match word {
+        "exact" => Ok(Fidelity::Exact),
+        "legacy" => Ok(Fidelity::Legacy),
+        other => Err(format!("neither exact nor legacy: {other:?}")),
     }
 }
 
@@ -167,6 +189,20 @@ fn event(stamp: BootTime, text: &str) -> Result<Event, String> {
             Event::Cycle { phase, stamp }
         }
         "root-lost" => Event::RootLost { stamp },
+        "read" => {
+            let sweep = match more {
+                "audit" => Sweep::Audit,
+                "snapshot" => Sweep::Snapshot,
+                other => return Err(format!("no scan of 0.8: {other:?}")),
+            };
+            Event::Remark(Remark::Read { dir: path(target)?, sweep })
+        }
+        "checked" => {
+            let Facts { size, mtime, .. } = facts(&format!("file {more}"), 0)?;
+            let path = path(target)?;
+            Event::Remark(Remark::Checked { path, stamp, size: Some(size), mtime })
+        }
+        "missing" => Event::Remark(Remark::Missing { path: path(target)?, stamp }),
         other => return Err(format!("no such event: {other:?}")),
     })
 }
@@ -189,8 +225,8 @@ fn listing(stamp: BootTime, dir: &str, rest: &str) -> Result<Listing, String> {
             count => (0..number(count)?).map(|i: u32| format!("{name}{i:04}")).collect(),
         };
         for name in names {
-            let inode = inode_of(&dir.join(name.as_bytes()));
-            rows.push((name.into_bytes(), facts(rest, inode)?));
+            let inode = inode_of(&dir.join(&unescape(&name)?));
+            rows.push((unescape(&name)?, facts(rest, inode)?));
         }
     }
     rows.sort();
@@ -279,9 +315,21 @@ fn why(text: &str) -> Result<UncoveredReason, String> {
     })
 }
 
-/// A path as the views' own parser reads it.
+/// A path as the views' own parser reads it; `\xff` is that byte.
 pub(crate) fn path(text: &str) -> Result<ViewPath, String> {
-    ViewPath::parse(text.as_bytes()).map_err(|error| format!("{text:?}: {error}"))
+    ViewPath::parse(&unescape(text)?).map_err(|error| format!("{text:?}: {error}"))
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next().unwrap_or("").as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).ok_or(format!("a byte has two digits: {text:?}"))?;
+        let byte = u8::from_str_radix(digits, 16).map_err(|_| format!("no byte: {text:?}"))?;
+        bytes.push(byte);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Ok(bytes)
 }
 
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
@@ -309,7 +357,11 @@ pub(crate) fn span(text: &str) -> Result<i64, String> {
 pub(crate) fn write(batch: &Batch) -> String {
     let Origin { agent, epoch, seq } = batch.origin;
     let mut text = format!(
-        "from agent={agent} epoch={epoch} seq={seq} window={} unsure={}\nbatch\n",
+        "from agent={agent} epoch={epoch} seq={seq} says={} window={} unsure={}\nbatch\n",
+        match batch.fidelity {
+            Fidelity::Exact => "exact",
+            Fidelity::Legacy => "legacy",
+        },
         seconds(batch.cache_window_ns),
         seconds(batch.clock.uncertainty_ns),
     );
@@ -343,7 +395,8 @@ pub(crate) fn write(batch: &Batch) -> String {
             Event::Uncovered { .. }
             | Event::Covered { .. }
             | Event::Cycle { .. }
-            | Event::RootLost { .. } => format!("# {event:?}"),
+            | Event::RootLost { .. }
+            | Event::Remark(_) => format!("# {event:?}"),
         };
         text.push_str(&line);
         text.push('\n');

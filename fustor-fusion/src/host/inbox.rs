@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use fustor_core::{Applied, Command, Event, Lane};
+use fustor_core::{Applied, Command, Event, Lane, Remark};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -219,6 +219,11 @@ fn weigh_event(event: &Event) -> usize {
         }
         Event::Gap { scope, .. } => scope.as_bytes().len(),
         Event::Uncovered { dir, .. } | Event::Covered { dir } => dir.as_bytes().len(),
+        Event::Remark(
+            Remark::Read { dir: path, .. }
+            | Remark::Checked { path, .. }
+            | Remark::Missing { path, .. },
+        ) => path.as_bytes().len(),
         Event::Cycle { .. } | Event::RootLost { .. } => 0,
     };
     path + size_of::<Event>()

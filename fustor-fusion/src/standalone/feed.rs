@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use fustor_agent::doctor::{Storage, storage};
 use fustor_agent::{Outlet, Sealed, Source, SourceConfig, StartError, outbox, root_identity};
-use fustor_core::{AgentId, Batch, Command, Epoch, Lane, Origin, RootIdentity, Seq, StorageId};
+use fustor_core::{
+    AgentId, Batch, Command, Epoch, Fidelity, Lane, Origin, RootIdentity, Seq, StorageId,
+};
 use thiserror::Error;
 
 use crate::host::{Closed, ViewHost};
@@ -170,6 +172,7 @@ impl Pump {
             origin: Origin { agent: AGENT, epoch: EPOCH, seq: Seq(sealed.seq) },
             clock: self.host.clock().map(),
             cache_window_ns: self.cache_window_ns,
+            fidelity: Fidelity::Exact,
             events: sealed.events,
         })
     }

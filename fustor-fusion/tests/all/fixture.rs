@@ -9,8 +9,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fustor_core::{
     AgentId, Batch, Block, BootTime, CHUNK_ROWS, Command, CyclePhase, DirId, Epoch, Event, Facts,
-    Key, Kind, Lane, Listing, Marks, Origin, RootIdentity, Row, Seq, StorageId, StorageTime,
-    ViewPath,
+    Fidelity, Key, Kind, Lane, Listing, Marks, Origin, RootIdentity, Row, Seq, StorageId,
+    StorageTime, ViewPath,
 };
 use fustor_fusion::host::{Clock, HostConfig, ViewHost};
 use fustor_fusion::http::{App, ViewState, router};
@@ -105,7 +105,14 @@ impl Fixture {
     pub(crate) fn batch(&self, events: Vec<Event>) {
         let origin = Origin { agent: AgentId(1), epoch: Epoch(1), seq: Seq(0) };
         let clock = self.host.clock().map();
-        let batch = Batch { storage: StorageId(0), origin, clock, cache_window_ns: 0, events };
+        let batch = Batch {
+            storage: StorageId(0),
+            origin,
+            clock,
+            cache_window_ns: 0,
+            fidelity: Fidelity::Exact,
+            events,
+        };
         self.apply(Command::Batch(batch));
     }
 

@@ -4,6 +4,7 @@
 //! /f absent
 //! /f file size=1 mtime=2 ctime=3 placeholder|confirmed suspect|calm blind|watched until=40
 //! tree /a /a/b            exactly these, besides the root        suspects /a /b       deletions /a
+//! sentinel /a /b          what agents of 0.8 are asked to look at
 //! total / files=1 dirs=0 bytes=7 suspects=0 blind=0 gaps=0 unlisted=0 placeholders=0 uncovered=0 newest=5
 //! verdicts applied=1 stale=0 buried=0 queued=0 refused=0        of the last command; unnamed ones are 0
 //! asks nothing | list /d | deep /d | recheck /f                 of the last command
@@ -35,6 +36,11 @@ pub(super) fn expect(stage: &Stage, text: &str) -> Result<(), String> {
             let seen: BTreeSet<_> =
                 snapshot.blind_deletions().map(|gone| gone.path.clone()).collect();
             same(seen, list(rest)?.into_iter().collect())
+        }
+        "sentinel" => {
+            let args = fustor_core::query::SentinelArgs::default();
+            let page = fustor_core::query::sentinel(&snapshot, stage.now, &args);
+            same(page.paths, list(rest)?)
         }
         "dropped" => same(snapshot.blind_deletions_dropped(), number(rest)?),
         "total" => total(&snapshot, rest),

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("clock", include_str!("clock.case")),
     ("audit", include_str!("audit.case")),
     ("queries", include_str!("queries.case")),
+    ("legacy", include_str!("legacy.case")),
     ("regressions", include_str!("regressions.case")),
 ];
 
@@ -60,6 +61,11 @@ fn audit() {
 #[test]
 fn queries() {
     area("queries");
+}
+
+#[test]
+fn legacy() {
+    area("legacy");
 }
 
 #[test]

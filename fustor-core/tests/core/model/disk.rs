@@ -226,7 +226,8 @@ impl Disk {
                 | Event::Uncovered { .. }
                 | Event::Covered { .. }
                 | Event::Cycle { .. }
-                | Event::RootLost { .. } => {}
+                | Event::RootLost { .. }
+                | Event::Remark(_) => {}
             }
         }
         let reason = GapReason::KernelOverflow;

@@ -64,7 +64,8 @@ impl Reference {
                 | Event::Uncovered { .. }
                 | Event::Covered { .. }
                 | Event::Cycle { .. }
-                | Event::RootLost { .. } => {}
+                | Event::RootLost { .. }
+                | Event::Remark(_) => {}
             }
         }
     }
