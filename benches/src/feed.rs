@@ -103,6 +103,11 @@ impl Feed {
         self.command(Command::Batch(batch))
     }
 
+    /// Applies a batch that somebody else has sealed.
+    pub fn tell(&mut self, batch: Batch) -> Applied {
+        self.command(Command::Batch(batch))
+    }
+
     /// A stamp before that of every listing of [`Self::load`], and after the horizon.
     #[must_use]
     pub const fn early() -> BootTime {

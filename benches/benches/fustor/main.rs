@@ -30,5 +30,6 @@ criterion_group! {
         merge::delete,
         query::queries,
         rivals::rivals,
-        wire::wire
+        wire::wire,
+        wire::ingest
 }
