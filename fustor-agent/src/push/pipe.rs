@@ -389,9 +389,15 @@ impl Loop {
                     self.desk.job_complete(session.0, &job);
                 }
             }
-            (Action::Scan, Some(source)) => source.rescan(),
+            (Action::Scan, Some(source)) => {
+                tracing::info!(pipe = self.runner.config.id, "a scan begins");
+                source.rescan();
+            }
             (Action::Walk, Some(source)) => source.walk(),
-            (Action::Perform(order), Some(source)) => source.perform(order),
+            (Action::Perform(order), Some(source)) => {
+                tracing::debug!(pipe = self.runner.config.id, ?order, "ordered");
+                source.perform(order);
+            }
             // The source that comes next is told by itself.
             (Action::Scan | Action::Walk | Action::Perform(_), None) => {}
         }

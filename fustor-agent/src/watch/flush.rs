@@ -124,7 +124,7 @@ impl Watcher {
                 events.push(Event::Delete { path: above.join(&place.name), stamp });
             }
             // Gone since it was reported. The kernel's next reports come first.
-            Err(_) => self.coalescer.touch(stamp, place, Change::Gone),
+            Err(_) => self.coalescer.miss(stamp, &place, mark),
         }
     }
 

@@ -24,6 +24,24 @@ fn a_written_and_closed_file_is_atomic_with_its_final_size() {
 }
 
 #[test]
+fn a_file_that_is_written_closed_and_renamed_at_once_is_finished() {
+    const FILES: usize = 400;
+    let mut bench = Bench::empty();
+    for n in 0..FILES {
+        let part = bench.path(&format!("part{n}"));
+        fs::write(&part, b"all of it").unwrap();
+        fs::rename(&part, bench.path(&format!("whole{n}"))).unwrap();
+        if n % 7 == 0 {
+            bench.pump();
+        }
+    }
+    bench.wait("all to be finished", |model| {
+        (0..FILES).all(|n| model.tier(&format!("/whole{n}")) == Some(Tier::Atomic))
+    });
+    bench.wait_equal();
+}
+
+#[test]
 fn the_last_state_of_a_file_that_is_never_closed_is_reported() {
     let tune = |config: &mut fustor_agent::SourceConfig| {
         config.partial_interval = Duration::from_millis(300);

@@ -76,6 +76,8 @@ pub struct Mark {
     pub seen: BootTime,
     /// Whether it was created since the host was last told, so that the host does not know it.
     pub fresh: bool,
+    /// Whether whoever wrote it has closed it, and nobody has written since.
+    pub closed: bool,
 }
 
 /// What must be told in order. Nothing is coalesced across a step.
@@ -205,12 +207,26 @@ impl Coalescer {
             change: before.map_or(change, |mark| change.after(mark.change)),
             seen: now,
             fresh: change == Change::Made || before.is_some_and(|mark| mark.fresh),
+            closed: match change {
+                Change::Closed => true,
+                Change::Attributes => before.is_some_and(|mark| mark.closed),
+                Change::Written | Change::Made | Change::Gone => false,
+            },
         };
         if before.is_none() && self.ready.len() + self.waiting.len() >= self.capacity {
             self.overflow_in(place.dir);
             return;
         }
         self.mark(place, mark);
+    }
+
+    /// What was taken is not there: it is removed, or moved by a report that is yet to be read. That it was finished, or
+    /// never told, counts under its new name too.
+    pub fn miss(&mut self, now: BootTime, place: &Place, mark: Mark) {
+        self.touch(now, place.clone(), Change::Gone);
+        if let Some(gone) = self.ready.get_mut(place) {
+            (gone.fresh, gone.closed) = (mark.fresh, mark.closed);
+        }
     }
 
     /// Puts back what could not be looked at, not to be taken before `due`.
@@ -235,12 +251,22 @@ impl Coalescer {
         if let Some(mark) = before.filter(|mark| mark.fresh) {
             self.touch(now, from, Change::Gone);
             self.touch(now, to.clone(), Change::Made);
-            self.touch(now, to, mark.change);
+            match mark.change {
+                Change::Gone if mark.closed => self.touch(now, to, Change::Closed),
+                Change::Gone => {}
+                change => self.touch(now, to, change),
+            }
             return Renamed::Fresh;
         }
-        // The rename tells its facts; a writer that has not closed it yet goes on under the new name.
-        if let Some(mark) = before.filter(|mark| mark.change == Change::Written) {
-            self.mark(to.clone(), Mark { seen: now, ..mark });
+        // The rename tells its facts; a writer that has not closed it yet goes on under the new name, and that it was
+        // closed has not been told.
+        let change = match before {
+            Some(mark) if mark.closed => Some(Change::Closed),
+            Some(mark) if mark.change == Change::Written => Some(Change::Written),
+            Some(_) | None => None,
+        };
+        if let Some((change, mark)) = change.zip(before) {
+            self.mark(to.clone(), Mark { seen: now, change, ..mark });
         }
         let object = Some(to.clone());
         self.step(Step::Rename { stamp: now, old, new, from, to, object });

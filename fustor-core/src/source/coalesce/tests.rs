@@ -55,6 +55,43 @@ fn partial_changes_are_told_at_once_then_once_an_interval_and_at_last() {
 }
 
 #[test]
+fn a_close_counts_under_the_new_name_whether_the_rename_was_read_before_or_after_it_was_looked_for()
+{
+    for fresh in [true, false] {
+        for looked_first in [true, false] {
+            let mut queue = Coalescer::new(10, INTERVAL);
+            if fresh {
+                queue.touch(at(1), place("a"), Change::Made);
+            }
+            queue.touch(at(1), place("a"), Change::Written);
+            queue.touch(at(1), place("a"), Change::Closed);
+            if looked_first {
+                let marks = queue.take(at(2), at(2), usize::MAX);
+                let [(gone, mark)] = &marks[..] else { panic!("one mark: {marks:?}") };
+                queue.miss(at(2), gone, *mark);
+            }
+            let renamed = queue.rename(at(3), (place("a"), path("/a")), (place("b"), path("/b")));
+            assert_eq!(renamed == Renamed::Fresh, fresh);
+            let told = taken(&mut queue, 9);
+            assert!(
+                told.contains(&("b".into(), Change::Closed)),
+                "{fresh} {looked_first} {told:?}"
+            );
+            assert!(!told.contains(&("b".into(), Change::Gone)));
+        }
+    }
+}
+
+#[test]
+fn what_is_written_after_a_close_is_not_finished_by_a_rename() {
+    let mut queue = Coalescer::new(10, INTERVAL);
+    queue.touch(at(1), place("a"), Change::Closed);
+    queue.touch(at(1), place("a"), Change::Written);
+    queue.rename(at(3), (place("a"), path("/a")), (place("b"), path("/b")));
+    assert_eq!(taken(&mut queue, 9), [("b".into(), Change::Written)]);
+}
+
+#[test]
 fn a_removal_waits_until_the_kernel_queue_was_empty() {
     let mut queue = Coalescer::new(10, INTERVAL);
     queue.touch(at(5), place("f"), Change::Gone);
