@@ -102,7 +102,7 @@ impl View {
         group_by_path(&mut events);
         let refused = self.storages.get(&batch.storage).is_some_and(|storage| storage.root_changed);
         let mut hearing = Hearing::new(now, &batch, applied);
-        self.arbiter.note_agent(&hearing);
+        self.arbiter.note_agent(&hearing, &events);
         for event in events {
             if refused {
                 hearing.count(Verdict::Refused(Refusal::RootChanged));

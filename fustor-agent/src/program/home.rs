@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn a_tilde_is_the_home_of_the_user() {
-        let user = Some(Path::new("/home/u"));
-        assert_eq!(expand(Path::new("~/x/y"), user), Path::new("/home/u/x/y"));
-        assert_eq!(expand(Path::new("~"), user), Path::new("/home/u"));
+        let user = Some(Path::new("/users/u"));
+        assert_eq!(expand(Path::new("~/x/y"), user), Path::new("/users/u/x/y"));
+        assert_eq!(expand(Path::new("~"), user), Path::new("/users/u"));
         assert_eq!(expand(Path::new("~x/y"), user), Path::new("~x/y"));
         assert_eq!(expand(Path::new("/a/~"), user), Path::new("/a/~"));
         assert_eq!(expand(Path::new("~/x"), None), Path::new("~/x"));

@@ -1,7 +1,7 @@
 //! Where a program's log goes and how much of it: text for people or objects for machines, changed while it runs.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -114,7 +114,10 @@ impl Log {
 pub fn start(level: Level, format: Format, target: &Target) -> Result<Log, LogError> {
     let (filter, handle) = reload::Layer::new(filter(level));
     let lines = match (format, target) {
-        (Format::Text, Target::Console) => fmt::layer().with_writer(io::stderr).boxed(),
+        (Format::Text, Target::Console) => {
+            let colours = io::stderr().is_terminal();
+            fmt::layer().with_ansi(colours).with_writer(io::stderr).boxed()
+        }
         (Format::Json, Target::Console) => fmt::layer().json().with_writer(io::stderr).boxed(),
         (Format::Text, Target::File(path)) => {
             fmt::layer().with_ansi(false).with_writer(Mutex::new(open(path)?)).boxed()

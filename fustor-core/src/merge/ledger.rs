@@ -8,7 +8,7 @@ use im::{OrdMap, OrdSet};
 
 use crate::block::Block;
 use crate::entry::Row;
-use crate::event::{Fidelity, Refusal, Sweep, Verdict};
+use crate::event::{Event, Fidelity, Refusal, Sweep, Verdict};
 use crate::id::{AgentId, DirId};
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
@@ -99,11 +99,26 @@ impl Hearsay {
     }
 }
 
+/// Whether an event tells of entries. What fusion itself declares of an absent agent does not.
+const fn has_rows(event: &Event) -> bool {
+    match event {
+        Event::Upsert { .. } | Event::Rename { .. } | Event::Listing(_) => true,
+        Event::Delete { .. }
+        | Event::Gap { .. }
+        | Event::Uncovered { .. }
+        | Event::Covered { .. }
+        | Event::Cycle { .. }
+        | Event::RootLost { .. }
+        | Event::Remark(_) => false,
+    }
+}
+
 impl Arbiter {
     /// Notes what kind of agent a batch is from.
-    pub(crate) fn note_agent(&mut self, hearing: &Hearing<'_>) {
+    pub(crate) fn note_agent(&mut self, hearing: &Hearing<'_>, events: &[Event]) {
         match hearing.fidelity {
-            Fidelity::Exact => self.hearsay.exact = true,
+            Fidelity::Exact if self.hearsay.exact => {}
+            Fidelity::Exact => self.hearsay.exact = events.iter().any(has_rows),
             Fidelity::Legacy if self.hearsay.agents.len() < AGENTS_MAX => {
                 self.hearsay.agents.insert(hearing.origin.agent);
             }
@@ -136,7 +151,7 @@ impl Arbiter {
         let tree = self.writer.tree();
         dirs.retain(|(dir, was)| tree.meta(*dir).generation == *was && tree.is_attached(*dir));
         for (dir, _) in &dirs {
-            self.count_as_listed(*dir, pass.since);
+            self.count_as_listed(*dir, begin);
         }
         match sweep? {
             Sweep::Snapshot => Some(pass.since),
@@ -150,14 +165,14 @@ impl Arbiter {
     }
 
     /// A directory was read as well as agents of 0.8 can: it is waited for no longer, though it proves no absence.
-    fn count_as_listed(&mut self, dir: DirId, since: Stamp) {
+    fn count_as_listed(&mut self, dir: DirId, begin: Stamp) {
         let meta = self.writer.meta_mut(dir);
         let unlisted = -i32::from(meta.awaits_listing());
-        meta.verified = meta.verified.max(since);
+        meta.verified = meta.verified.max(begin);
         if unlisted != 0 {
             self.writer.shift(dir, &Delta { unlisted, ..Delta::default() }, Key::NONE);
         }
-        self.pay(dir, since);
+        self.pay(dir, begin);
     }
 
     /// What an audit means for one directory that it has read.
@@ -297,5 +312,92 @@ impl Arbiter {
             open.extend(entries.blocks().flat_map(Block::children));
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Facts, Kind};
+    use crate::event::{Batch, Command, CyclePhase, Remark};
+    use crate::id::{Epoch, Origin, Seq, StorageId};
+    use crate::merge::ViewConfig;
+    use crate::query::{Limit, PAGE_MAX, SentinelArgs, sentinel};
+    use crate::time::{BootTime, ClockMap, Mono, Now, SECOND};
+    use crate::view::View;
+
+    fn at(sec: i64) -> Now {
+        Now { mono: Mono(0), wall: Stamp(sec * SECOND) }
+    }
+
+    fn hear(view: &mut View, sec: i64, events: Vec<Event>) {
+        let origin = Origin { agent: AgentId(2), epoch: Epoch(1), seq: Seq(1) };
+        let batch = Batch {
+            storage: StorageId(0),
+            origin,
+            clock: ClockMap::default(),
+            cache_window_ns: 0,
+            fidelity: Fidelity::Legacy,
+            events,
+        };
+        let _applied = view.apply(at(sec), Command::Batch(batch));
+    }
+
+    fn path(text: &str) -> ViewPath {
+        ViewPath::parse(text.as_bytes()).expect("a path")
+    }
+
+    fn seen(sec: i64, text: &str, kind: Kind) -> Event {
+        let facts = Facts { kind, ..Facts::default() };
+        let stamp = BootTime(sec * SECOND);
+        Event::Upsert { path: path(text), stamp, tier: Tier::Scan, facts }
+    }
+
+    fn cycle(sec: i64, phase: CyclePhase) -> Event {
+        Event::Cycle { phase, stamp: BootTime(sec * SECOND) }
+    }
+
+    fn read(text: &str, sweep: Sweep) -> Event {
+        Event::Remark(Remark::Read { dir: path(text), sweep })
+    }
+
+    #[test]
+    fn directories_beyond_those_that_are_remembered_are_waited_for() {
+        let mut view = View::new(ViewConfig::default(), 1);
+        let rows = ["/a", "/b"].map(|dir| seen(10, dir, Kind::Dir));
+        hear(&mut view, 10, vec![cycle(10, CyclePhase::Begin)]);
+        hear(&mut view, 10, rows.to_vec());
+        let many = vec![read("/a", Sweep::Snapshot); READ_MAX / 64];
+        (0..64).for_each(|_| hear(&mut view, 11, many.clone()));
+        hear(&mut view, 12, vec![read("/b", Sweep::Snapshot), cycle(12, CyclePhase::End)]);
+        let unlisted = |dir| {
+            let snapshot = view.snapshot();
+            let id = snapshot.tree().dir(&path(dir)).expect("a directory");
+            snapshot.tree().meta(id).totals.unlisted
+        };
+        assert_eq!((unlisted("/a"), unlisted("/b")), (0, 1));
+    }
+
+    #[test]
+    fn directories_beyond_those_that_may_lack_something_lose_nothing() {
+        let dirs = || (0..=LACKING_MAX).map(|n| format!("/d{n}"));
+        let mut view = View::new(ViewConfig::default(), 1);
+        let files = |sec| dirs().map(move |dir| seen(sec, &format!("{dir}/f"), Kind::File));
+        let others = dirs().map(|dir| seen(10, &format!("{dir}/g"), Kind::File));
+        hear(&mut view, 10, files(10).chain(others).collect());
+        for sec in [1000, 2000, 3000] {
+            hear(&mut view, sec, vec![cycle(sec, CyclePhase::Begin)]);
+            hear(&mut view, sec, files(sec).collect());
+            hear(&mut view, sec, dirs().map(|dir| read(&dir, Sweep::Audit)).collect());
+            hear(&mut view, sec, vec![cycle(sec, CyclePhase::End)]);
+            if sec == 1000 {
+                let limit = Limit::new(PAGE_MAX).expect("the greatest limit");
+                let args = SentinelArgs { limit, offset: LACKING_MAX - 1 };
+                let last = sentinel(&view.snapshot(), at(sec), &args);
+                assert_eq!((last.paths.len(), last.next), (1, None));
+            }
+        }
+        let files = view.snapshot().tree().meta(DirId::ROOT).totals.files;
+        assert_eq!(files, LACKING_MAX as u64 + 2, "the one beyond has kept both");
     }
 }

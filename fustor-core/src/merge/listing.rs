@@ -106,7 +106,7 @@ impl Arbiter {
         let (known, old) = self.known(&site, name);
         match (known, old) {
             (Known::Dir { own, facts, floor, .. }, Some(old)) if seen > floor => {
-                if own > seen && facts.inode != listing.facts.inode {
+                if own > seen && !facts.is_hearsay() && facts.inode != listing.facts.inode {
                     // Another directory has taken the name since.
                     hearing.ask_listing(listing.dir.clone(), false);
                     return Err(Verdict::Stale);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::id::{AgentId, Epoch};
 use crate::time::Stamp;
 
-use super::session::Life;
+use super::member::Life;
 
 /// Lives without a session that are kept to be resumed; beyond it the one that stopped first is forgotten.
 pub(super) const PARKED_MAX: usize = 1024;

@@ -8,8 +8,8 @@ use super::door::{
     CreateError, CreateSession, Created, LEGACY_TIMEOUT_ANSWER_NS, NativePeer, Peer,
 };
 use super::lanes::Lanes;
+use super::member::{Life, Session};
 use super::roster::Roster;
-use super::session::{Life, Session};
 use super::timing::Timing;
 use super::upkeep::{Why, origin_of};
 
@@ -172,14 +172,14 @@ impl Roster {
         }
         self.settle_lost(now, id, resumed, lost);
         self.assign_jobs(now);
-        self.answer(id, resumed)
+        self.answer(now, id, resumed)
     }
 
-    fn answer(&mut self, id: SessionId, resumed: bool) -> Created {
+    fn answer(&mut self, now: Now, id: SessionId, resumed: bool) -> Created {
         let mut created = Created {
             session: id,
             role: self.role(id),
-            lease: self.grant(id),
+            lease: self.grant(now, id),
             timeout_ns: LEGACY_TIMEOUT_ANSWER_NS,
             resumed,
             resume_from: Lanes::default().expected(),

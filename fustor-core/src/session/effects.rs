@@ -39,8 +39,8 @@ impl Effects {
         // Stamped by fusion itself: its clock maps to itself.
         let (stamp, clock) = (BootTime(now.0), ClockMap::default());
         let events = vec![Event::Gap { scope: ViewPath::root(), stamp, reason }];
-        let fidelity = Fidelity::Exact;
-        let batch = Batch { storage, origin, clock, cache_window_ns: 0, fidelity, events };
+        let (cache_window_ns, fidelity) = (0, Fidelity::Exact);
+        let batch = Batch { storage, origin, clock, cache_window_ns, fidelity, events };
         self.push(Command::Batch(batch));
     }
 

@@ -11,9 +11,9 @@ mod jobs;
 mod lanes;
 mod lease;
 mod legacy;
+mod member;
 mod orders;
 mod roster;
-mod session;
 mod timing;
 mod upkeep;
 mod work;
@@ -26,5 +26,5 @@ pub use door::{
 };
 pub use jobs::{Job, JobStatus};
 pub use legacy::{Finding, LegacyClock, LegacyPeer, Translated};
+pub use member::Session;
 pub use roster::Roster;
-pub use session::Session;

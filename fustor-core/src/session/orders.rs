@@ -114,11 +114,10 @@ impl Orders {
             claim(targeted, held);
         }
         if executor {
-            let before = held.clone();
-            claim(&mut self.waiting, held);
-            for id in held.difference(&before) {
-                if let Some(open) = self.open.get(id) {
-                    self.wishes.remove(&open.task);
+            for id in claim(&mut self.waiting, held) {
+                let task = self.open.get(&id).map(|open| &open.task);
+                if let Some(task) = task.filter(|task| self.wishes.get(task) == Some(&id)) {
+                    self.wishes.remove(task);
                 }
             }
         }
@@ -178,7 +177,7 @@ impl Orders {
             } else if self.wishes.contains_key(&open.task) {
                 self.open.remove(&id);
             } else {
-                self.wishes.insert(open.task.clone(), id);
+                // Later wishes do not coalesce with it: who had it may get it back, and has perhaps carried it out.
                 self.waiting.insert(id);
             }
         }
@@ -210,12 +209,11 @@ impl Orders {
 }
 
 /// Moves the oldest orders into a session's hands, as far as it has room.
-fn claim(from: &mut BTreeSet<u64>, held: &mut BTreeSet<u64>) {
-    while held.len() < HELD_MAX
-        && let Some(id) = from.pop_first()
-    {
-        held.insert(id);
-    }
+fn claim(from: &mut BTreeSet<u64>, held: &mut BTreeSet<u64>) -> Vec<u64> {
+    let room = HELD_MAX.saturating_sub(held.len());
+    let taken: Vec<u64> = (0..room).map_while(|_| from.pop_first()).collect();
+    held.extend(&taken);
+    taken
 }
 
 fn everything(storage: StorageId) -> Task {

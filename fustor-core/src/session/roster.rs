@@ -14,8 +14,8 @@ use super::door::{Beat, Pulse, Role, RosterConfig, SessionError, Sync};
 use super::effects::Effects;
 use super::jobs::Jobs;
 use super::lease::Lease;
+use super::member::Session;
 use super::orders::Orders;
-use super::session::Session;
 use super::upkeep::Why;
 
 /// Sessions that are remembered after their end, to tell "expired" from "unknown" and for batches still under way.
@@ -126,7 +126,7 @@ impl Roster {
         let session = self.live_session(id)?;
         let root_changed = session.root_changed;
         let role = self.role(id);
-        let lease = self.grant(id);
+        let lease = self.grant(now, id);
         Ok(Pulse { role, lease, received: now.wall, orders, scans, root_changed })
     }
 

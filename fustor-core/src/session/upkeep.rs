@@ -6,8 +6,8 @@ use crate::time::{Mono, Now};
 
 use super::door::Grant;
 use super::lanes::HOLE_NS;
+use super::member::Session;
 use super::roster::{Ended, Roster};
-use super::session::Session;
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,10 +130,12 @@ impl Roster {
         }
     }
 
-    /// The lease of a native agent that holds it.
-    pub(super) fn grant(&self, id: SessionId) -> Option<Grant> {
-        let session = self.sessions.get(&self.leader().filter(|leader| *leader == id)?)?;
-        session.grant(&self.config, self.lease.epoch())
+    /// The lease of a native agent that holds it, for as long as it is left: a beat need not have renewed it.
+    pub(super) fn grant(&self, now: Now, id: SessionId) -> Option<Grant> {
+        let until = self.lease.deadline(now.mono)?;
+        let native = self.sessions.get(&id).is_some_and(Session::is_native);
+        let holds = native && self.lease.holder() == Some(id);
+        holds.then(|| Grant { epoch: self.lease.epoch(), ttl_ns: until.since(now.mono) })
     }
 
     /// Ends sessions, all at the same moment.

@@ -7,8 +7,8 @@ use crate::time::{Mono, Now};
 
 use super::door::{Ack, Ending, Order, ScanCommand};
 use super::jobs::{Job, Run};
+use super::member::Session;
 use super::roster::Roster;
-use super::session::Session;
 
 /// Longer reasons of an agent are cut.
 const REASON_MAX: usize = 1024;

@@ -10,4 +10,5 @@ mod fuzz;
 mod model;
 mod observe;
 mod script;
+mod sessions;
 mod tidy;

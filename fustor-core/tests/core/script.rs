@@ -114,7 +114,7 @@ impl Reader {
 }
 
 /// Takes out what 0.8 does not tell.
-fn leave_out_untold(event: &mut Event) {
+pub(crate) fn leave_out_untold(event: &mut Event) {
     if let Event::Upsert { facts, .. } = event {
         *facts = Facts { inode: 0, nlink: 0, owner: Owner::default(), ..*facts };
     }
@@ -327,7 +327,7 @@ fn unescape(text: &str) -> Result<Vec<u8>, String> {
         let digits = part.get(..2).ok_or(format!("a byte has two digits: {text:?}"))?;
         let byte = u8::from_str_radix(digits, 16).map_err(|_| format!("no byte: {text:?}"))?;
         bytes.push(byte);
-        bytes.extend_from_slice(part[2..].as_bytes());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     Ok(bytes)
 }
@@ -357,7 +357,11 @@ pub(crate) fn span(text: &str) -> Result<i64, String> {
 pub(crate) fn write(batch: &Batch) -> String {
     let Origin { agent, epoch, seq } = batch.origin;
     let mut text = format!(
-        "from agent={agent} epoch={epoch} seq={seq} window={} unsure={}\nbatch\n",
+        "from agent={agent} epoch={epoch} seq={seq} says={} window={} unsure={}\nbatch\n",
+        match batch.fidelity {
+            Fidelity::Exact => "exact",
+            Fidelity::Legacy => "legacy",
+        },
         seconds(batch.cache_window_ns),
         seconds(batch.clock.uncertainty_ns),
     );

@@ -54,7 +54,7 @@ fn concerns(grant: Option<&Grant>, pipe: &Pipe) -> bool {
 /// A pipe in the words of 0.8.
 pub(crate) fn describe(pipe: &Pipe) -> Value {
     let storage = pipe.storage();
-    let views: Vec<&str> = storage.views().iter().map(|view| view.name()).collect();
+    let views: Vec<&str> = storage.views().iter().map(crate::host::ViewHost::name).collect();
     let handlers: Vec<String> = views.iter().map(|view| format!("view-manager-{view}")).collect();
     let waiting: usize = storage.views().iter().map(|view| view.waiting().0).sum();
     let (sessions, leader, synced) = storage.read(|roster| {

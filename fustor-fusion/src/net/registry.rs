@@ -80,11 +80,11 @@ impl Registry {
         open.next += 1;
         open.connections.insert(id, (Arc::clone(&activity), close));
         while open.connections.len() > limit {
-            let idle = open
-                .connections
-                .iter()
-                .filter_map(|(id, (activity, _))| Some((activity.idle()?, std::cmp::Reverse(*id))));
-            let Some((_, std::cmp::Reverse(oldest))) = idle.max() else { break };
+            let idle = open.connections.iter().filter_map(|(id, (activity, _))| {
+                activity.idle()?;
+                Some((activity.idle_since.load(Ordering::Acquire), *id))
+            });
+            let Some((_, oldest)) = idle.min() else { break };
             if let Some((_, close)) = open.connections.remove(&oldest) {
                 // It may have gone by itself.
                 close.send(()).ok();

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use super::keeper;
-use super::pipe::Pipe;
+use super::running::Pipe;
 use super::storage::Storage;
 use crate::config::{Config, KeyRing, Limits, PipeSettings};
 use crate::host::{Clock, ViewHost};

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fustor_core::SECOND;
+use fustor_core::session::Roster;
 
 use super::storage::Storage;
 use crate::host::ViewHost;
@@ -29,18 +30,18 @@ pub(super) async fn keep(storage: Arc<Storage>) {
         let slept = fell_asleep.elapsed();
         if slept > nap + STALL {
             tracing::warn!(storage = storage.name(), "the process stood still for {slept:?}");
-            storage.act(|roster, now| roster.stalled(now));
+            storage.act(Roster::stalled);
         }
-        let due = storage.read(|roster| roster.next_deadline());
+        let due = storage.read(Roster::next_deadline);
         if due.is_some_and(|due| due <= storage.now().mono) {
-            storage.act(|roster, now| roster.tick(now));
+            storage.act(Roster::tick);
             storage.announce();
         }
     }
 }
 
 fn nap(storage: &Storage) -> Duration {
-    let due = storage.read(|roster| roster.next_deadline());
+    let due = storage.read(Roster::next_deadline);
     due.map_or(NAP, |due| {
         let ns = due.since(storage.now().mono).clamp(0, 10 * SECOND);
         Duration::from_nanos(ns.unsigned_abs()).clamp(APART, NAP)

@@ -3,10 +3,10 @@
 mod apply;
 mod hub;
 mod keeper;
-mod pipe;
+mod running;
 mod storage;
 
 pub use apply::ApplyError;
 pub use hub::{Hub, HubError};
-pub use pipe::{Pipe, PipeCounts};
+pub use running::{Pipe, PipeCounts};
 pub use storage::{LegacySession, Storage};

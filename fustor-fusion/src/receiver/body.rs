@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -81,7 +81,7 @@ pub(super) fn plain(
     taken: Taken,
     limit: usize,
 ) -> Result<Taken, ApiError> {
-    match headers.get(CONTENT_ENCODING).map(|coding| coding.as_bytes()) {
+    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => Ok(taken),
         Some(b"zstd") => inflate(hub, taken, limit),
         Some(other) => {

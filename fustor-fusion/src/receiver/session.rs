@@ -35,7 +35,7 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let pipe = inlet.pusher(&headers)?;
     let taken = body::read(&inlet.hub, &headers, body, body::SMALL_MAX).await?;
-    let request: CreateRequest = wire::read(&taken.bytes).map_err(unprocessable)?;
+    let request: CreateRequest = wire::read(&taken.bytes).map_err(|error| unprocessable(&error))?;
     let client = client(&inlet, &request, remote.map(|Extension(ConnectInfo(remote))| remote));
     let asked = asked(&inlet, request, client)?;
     let is_legacy = matches!(asked.peer, Peer::Legacy);
@@ -376,7 +376,7 @@ pub(super) fn gone(error: &SessionError) -> ApiError {
     ApiError::Plain(session_gone(), text)
 }
 
-fn unprocessable(error: wire::BodyError) -> ApiError {
+fn unprocessable(error: &wire::BodyError) -> ApiError {
     ApiError::Encoded(StatusCode::UNPROCESSABLE_ENTITY, error.to_json())
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fustor_agent::program::control::Question;
 use fustor_agent::program::yaml::Report;
-use fustor_core::session::Sync;
+use fustor_core::session::{Roster, Sync};
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -74,7 +74,7 @@ impl Steward {
             .map(|pipe| {
                 let mut body = describe_pipe(pipe);
                 body["sessions"] = json!(describe_sessions(&self.hub, pipe.storage()));
-                body["complete"] = json!(pipe.storage().read(|r| r.synced()) == Sync::Complete);
+                body["complete"] = json!(pipe.storage().read(Roster::synced) == Sync::Complete);
                 (pipe.id().to_string(), body)
             })
             .collect();

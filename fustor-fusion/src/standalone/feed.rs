@@ -153,7 +153,8 @@ impl Pump {
         while !stop.load(Ordering::Relaxed) {
             match outlet.recv(LOOK) {
                 Some(sealed) => {
-                    if self.host.feed(sealed.lane, self.command(sealed)).is_err() {
+                    let fed = self.host.feed(sealed.lane, self.command(sealed));
+                    if fed.is_err() {
                         return;
                     }
                 }

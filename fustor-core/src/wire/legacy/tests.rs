@@ -238,8 +238,11 @@ fn limits_hold_at_their_edge() {
     assert_eq!((batch.refused.len(), batch.refused_count), (64, 1000));
 }
 
-/// Plain and slow: what a request means, from a whole tree of values.
-fn reference(body: &Value) -> Option<(Vec<(Vec<u8>, bool, i64)>, u64)> {
+/// Path, whether it is gone, and mtime in seconds.
+type Plain = (Vec<u8>, bool, i64);
+
+/// Plain and slow: what a request means, from a whole tree of values, and how many rows mean nothing.
+fn reference(body: &Value) -> Option<(Vec<Plain>, u64)> {
     let (mut seen, mut refused) = (Vec::new(), 0);
     for event in body.get("events")?.as_array()? {
         let rows = event.get("rows").and_then(Value::as_array);

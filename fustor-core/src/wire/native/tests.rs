@@ -322,7 +322,7 @@ fn a_bad_event_is_refused_alone() {
     ];
     for (bad, expected) in cases {
         let frame = sealed(&[good, bad, good]);
-        assert_eq!(refused(&frame), [expected.clone()], "{bad:?}");
+        assert_eq!(refused(&frame), [expected], "{bad:?}");
         let decoded = decode(&frame, &Limits::default()).unwrap();
         let gone = Event::Delete { path: path("/a"), stamp: BootTime(1_000_000) };
         assert_eq!(decoded.events, [gone.clone(), gone], "{bad:?}");

@@ -188,7 +188,7 @@ pub struct CreateReply {
     /// Whether an earlier session goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<bool>,
-    /// The last batch of each lane that was applied.
+    /// The first batch of each lane that fusion does not have; a lane begins with 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_from: Option<LaneSeqs>,
     /// What fusion takes at once.

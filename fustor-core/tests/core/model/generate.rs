@@ -45,6 +45,21 @@ pub(crate) fn sets(most: usize) -> impl Strategy<Value = Set> {
     })
 }
 
+/// The same, of files and directories only.
+pub(crate) fn sets_without_symlinks(most: usize) -> impl Strategy<Value = Set> {
+    let has_symlink = |set: &Set| {
+        let rows = set.observations.iter().flat_map(|(_, batch)| &batch.events);
+        let mut listed = rows.filter_map(|event| match event {
+            Event::Listing(listing) => {
+                Some(listing.blocks.iter().flat_map(fustor_core::Block::rows))
+            }
+            _ => None,
+        });
+        listed.any(|mut rows| rows.any(|row| row.facts.kind == Kind::Symlink))
+    };
+    sets(most).prop_filter("lists a symlink", move |set| !has_symlink(set))
+}
+
 fn envelopes() -> impl Strategy<Value = Batch> {
     (0..2_u16, 0..2_u16, 0..3_u32, 0..2_i64, 0..2_i64).prop_map(
         |(agent, epoch, seq, window, unsure)| Batch {

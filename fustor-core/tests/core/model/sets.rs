@@ -1,13 +1,16 @@
 //! Invariant "order-free": the tree is a function of the set of observations, whatever their order, doubling and batching.
 
-use fustor_core::{Applied, Batch, Command, Mono, Now, SECOND, Snapshot, Stamp, View, ViewConfig};
+use fustor_core::{
+    Applied, Batch, Command, Event, Facts, Fidelity, Kind, Mono, Now, Owner, SECOND, Snapshot,
+    Stamp, View, ViewConfig,
+};
 use proptest::prelude::*;
 
-use super::generate::{LAST, Set, delivery, sets};
+use super::generate::{LAST, Set, delivery, sets, sets_without_symlinks};
 use super::reference::Reference;
 use super::runs;
 use crate::observe::{Entry, bytes, entries, recount};
-use crate::script::{BASE, write};
+use crate::script::{BASE, leave_out_untold, write};
 
 /// When every batch arrives, in seconds after the base.
 const NOW: i64 = LAST + 1;
@@ -96,6 +99,51 @@ proptest! {
         let (second, again) = replay(&config(&set), &batches).map_err(TestCaseError::fail)?;
         prop_assert_eq!(applied, again);
         prop_assert_eq!(bytes(&first), bytes(&second));
+    }
+}
+
+/// What an agent of 0.8 would make of single observations; listings stay those of a native one.
+fn as_legacy(set: &Set) -> Set {
+    let mut set = set.clone();
+    for (seed, batch) in &mut set.observations {
+        for event in &mut batch.events {
+            if let Event::Upsert { facts, .. } = event
+                && facts.kind == Kind::Symlink
+            {
+                facts.kind = Kind::File;
+            }
+            let single = matches!(event, Event::Upsert { .. } | Event::Delete { .. });
+            if single && *seed % 4 != 0 {
+                batch.fidelity = Fidelity::Legacy;
+                leave_out_untold(event);
+            }
+        }
+    }
+    set
+}
+
+/// An entry without what 0.8 does not tell.
+fn told(entry: &Entry) -> Entry {
+    let bare = |facts: Facts| Facts { inode: 0, nlink: 0, owner: Owner::default(), ..facts };
+    Entry { facts: entry.facts.map(bare), ..entry.clone() }
+}
+
+proptest! {
+    #![proptest_config(runs(1500))]
+
+    /// Where symlinks are out of the game, columns that are not told depend on the order, and nothing else does.
+    #[test]
+    fn order_free_of_legacy(set in sets_without_symlinks(20)) {
+        let set = as_legacy(&set);
+        let defined: Vec<Entry> = defined(&set).iter().map(told).collect();
+        for order in 0..3 {
+            let batches = delivery(&set, order);
+            let seen: Vec<Entry> = match replay(&config(&set), &batches) {
+                Ok((snapshot, _)) => entries(&snapshot).iter().map(told).collect(),
+                Err(error) => return Err(TestCaseError::fail(format!("{error}\n{}", script(&batches)))),
+            };
+            prop_assert!(seen == defined, "{}\n{}", differences(&seen, &defined), script(&batches));
+        }
     }
 }
 

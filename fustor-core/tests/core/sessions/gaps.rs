@@ -147,6 +147,10 @@ fn what_the_agent_believes_to_be_acknowledged_and_is_not_is_a_gap() {
     house.create(1.0, with(native(2, 'a'), |peer| peer.resume = resume(1, 1, seq(5))));
     assert_eq!(house.told(), [WATCHED, Told::Gap('a', ABSENT)]);
     house.push(1.0, 1, 6);
+    house.tick(31.0);
+    house.told();
+    house.create(32.0, with(native(3, 'a'), |peer| peer.resume = resume(1, 1, seq(9))));
+    assert_eq!(house.told(), [WATCHED, Told::Gap('a', ABSENT)]);
 }
 
 #[test]

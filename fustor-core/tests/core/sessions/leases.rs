@@ -78,11 +78,15 @@ fn a_stalled_source_costs_the_lease_when_another_is_well() {
     let mut house = House::new();
     house.create(0.0, native(1, 'a'));
     house.create(0.0, native(2, 'b'));
+    let mut left = Vec::new();
     for second in 1..=8 {
-        house.beat_source(f64::from(second), 1, second < 2);
+        let pulse = house.beat_source(f64::from(second), 1, second < 2);
+        left.push(pulse.lease.map(|lease| lease.ttl_ns / SECOND));
         house.beat_source(f64::from(second), 2, true);
     }
-    // It stands still from 2 on, is not renewed from 5 on, and its lease of 4 runs out at 7.
+    let three = Some(3);
+    assert_eq!(left, [three, three, three, three, Some(2), Some(1), None, None]);
+    // It stands still from 2 on, is not renewed from 5 on, and its lease of 4 ran out at 7.
     assert_eq!((house.leader(), house.roster.lease_epoch()), (Some(2), 2));
 }
 
@@ -201,7 +205,7 @@ fn strange_limits_do_no_harm() {
             drop(house.try_create(second, native(i as u128, 'a')));
             drop(house.try_create(second, legacy(10 + i as u128, 'p')));
             drop(house.roster.beat(at(second), SessionId(0), Beat::default()));
-            drop(house.admit(second, 0, 1));
+            let _refused = house.admit(second, 0, 1);
             house.roster.stalled(at(second));
             house.roster.reconfigure(config.clone());
             house.tick(second);

@@ -6,3 +6,5 @@ mod gaps;
 mod jobs;
 mod leases;
 mod pushing;
+mod sim_agent;
+mod simulation;

@@ -3,7 +3,7 @@
 use crate::id::{AgentId, Epoch, SessionId};
 use crate::time::{ClockMap, Mono, Now, Stamp};
 
-use super::door::{Beat, Coverage, Grant, LaneSeqs, NativePeer, Peer, Progress, RosterConfig};
+use super::door::{Beat, Coverage, LaneSeqs, NativePeer, Peer, Progress, RosterConfig};
 use super::lanes::Lanes;
 use super::timing::Timing;
 
@@ -92,10 +92,6 @@ impl Session {
     /// How long a lease of this session lasts.
     pub(super) const fn lease_ttl(&self, config: &RosterConfig) -> i64 {
         if self.is_native() { config.lease_ttl_ns } else { config.legacy_lease_ttl_ns }
-    }
-
-    pub(super) fn grant(&self, config: &RosterConfig, epoch: u64) -> Option<Grant> {
-        self.is_native().then(|| Grant { epoch, ttl_ns: self.lease_ttl(config) })
     }
 
     /// Takes in what a heartbeat says of the agent.
