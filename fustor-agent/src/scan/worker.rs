@@ -129,6 +129,10 @@ impl Worker {
             papers.add(Event::Cycle { phase: CyclePhase::Begin, stamp: clock::now() }, 0);
         }
         drop(papers);
+        // Before its children are found, so that no listing of another worker overtakes the begin of its cycle.
+        if job.opens && !self.desk.hand_over(&self.scanner) {
+            return false;
+        }
         self.desk.reading.store(true, Ordering::Release);
         let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
         self.desk.reading.store(false, Ordering::Release);

@@ -1,0 +1,5 @@
+//! A pipe over real sockets: to a small server that speaks one dialect or the other, and what it is told.
+
+mod legacy;
+mod native;
+mod server;
