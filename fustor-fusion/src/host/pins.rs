@@ -34,6 +34,12 @@ impl Pins {
         self.find_at(revision, Instant::now())
     }
 
+    /// The oldest revision that is kept.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Revision> {
+        self.lock().iter().map(|pin| pin.snapshot.revision()).min()
+    }
+
     /// Lets go what was not used for long; says whether anything is left.
     pub fn sweep(&self) -> bool {
         self.sweep_at(Instant::now())

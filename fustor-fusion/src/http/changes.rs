@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use fustor_core::Revision;
-use fustor_core::query::{Limit, TopArgs, TopBy, changes, top};
+use fustor_core::query::{Limit, TopArgs, TopBy, changes, parse_revision, top};
 
 use super::answer::{Asked, aside, ok};
 use super::error::ApiError;
@@ -30,8 +30,8 @@ pub(super) async fn list_changes(asked: Asked) -> Result<Response, ApiError> {
         asked.view.host.pins().find(since)
     };
     let gone = || {
-        let oldest = asked.snapshot.revision();
-        ApiError::Gone(format!("revision {since} is no longer kept; the newest is {oldest}"))
+        let oldest = asked.view.host.pins().oldest().unwrap_or(asked.snapshot.revision());
+        ApiError::Gone(format!("revision {since} is no longer kept; the oldest that is: {oldest}"))
     };
     let (older, newer) = (older.ok_or_else(gone)?, Arc::clone(&asked.snapshot));
     let found = aside(asked.permit()?, move |_| changes(&older, &newer, limit)).await?;
@@ -39,12 +39,8 @@ pub(super) async fn list_changes(asked: Asked) -> Result<Response, ApiError> {
 }
 
 fn revision(text: &str) -> Result<Revision, ApiError> {
-    let read = || {
-        let (incarnation, n) = text.split_once('-')?;
-        let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
-        Some(Revision { incarnation, n: n.parse().ok()? })
-    };
-    read().ok_or_else(|| ApiError::BadRequest(format!("since is {text:?}, it must be a revision")))
+    let wrong = || ApiError::BadRequest(format!("since is {text:?}, it must be a revision"));
+    parse_revision(text).ok_or_else(wrong)
 }
 
 pub(super) async fn list_top(asked: Asked) -> Result<Response, ApiError> {
