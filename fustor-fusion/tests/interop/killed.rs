@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::peers::Make::Ours;
 use crate::picture::{Look, wait_equal};
-use crate::site::{QUIET, Site};
+use crate::site::{Knobs, QUIET, Site, text};
 
 /// Directories in which it goes on.
 const BUSY: usize = 20;
@@ -39,6 +41,21 @@ fn what_changes_becomes_the_view() {
     agent.stop();
     assert_eq!(site.sessions().len(), 0, "it gives its session back");
     assert_eq!(site.get("/tree?path=/").map(|answer| answer.status), Some(200));
+}
+
+#[test]
+fn audits_of_what_is_as_it_was_change_nothing() {
+    let site = Site::new(Knobs { audit_sec: 1, ..QUIET });
+    site.plant();
+    let _fusion = site.fusion(Ours);
+    let _agent = site.agent(Ours, "agent");
+    site.wait_ready();
+    wait_equal(&site, Look::Exact);
+    site.wait_audits(1);
+    let revision = text(&site.ask("/stats")["revision"]);
+    assert_eq!(site.changes_since(&revision), Vec::<Value>::new());
+    site.wait_audits(2);
+    assert_eq!(site.changes_since(&revision), Vec::<Value>::new());
 }
 
 #[test]

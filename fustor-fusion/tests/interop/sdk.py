@@ -103,17 +103,19 @@ async def talk(client):
     assert await client.push_events(session, changes, "message")
     assert names() == ["bad?", "d"] and names("/d") == ["x", "z"]
 
-    # What is still written is offered as a task; its path may be asked for once it has been answered, too.
+    # What is still written is offered as a task.
     suspects = [suspect["path"] for suspect in ask("/suspect-list")]
     assert suspects == ["/d/z"], suspects
     tasks = await client.get_sentinel_tasks()
     assert tasks["type"] == "suspect_check" and "/d/z" in tasks["paths"], tasks
-    feedback = {
-        "type": "suspect_update",
-        "updates": [{"path": "/d/z", "mtime": time.time(), "size": 5, "status": "exists"}],
-    }
+    found = [
+        {"path": "/d/z", "mtime": time.time(), "size": 3, "status": "exists"},
+        {"path": "/d/x", "mtime": time.time(), "size": 5, "status": "exists"},
+    ]
+    feedback = {"type": "suspect_update", "updates": found}
     assert await client.submit_sentinel_feedback(feedback) is True
-    assert ask("/tree?path=/d/z")["size"] == 5
+    assert ask("/tree?path=/d/x")["size"] == 5
+    assert await client.submit_sentinel_feedback({"type": "something else"}) is True
 
     assert await client.signal_audit_start(1) is True
     audit = [row("/", is_directory=True), row("/d", is_directory=True, audit_skipped=True), row("/new")]
@@ -138,8 +140,8 @@ async def talk(client):
     assert ask(f"/jobs/{command['job_id']}")["status"] == "COMPLETED"
     assert names("/d") == ["w", "x", "z"]
 
-    assert await client.push_events("00000000-0000-4000-8000-000000000000", [], "message") is False \
-        or True
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert await status_of(client.push_events(unknown, [], "message")) in (False, 419)
     assert await client.terminate_session(session) is True
     assert await client.terminate_session(session) is True
     assert await status_of(client.send_heartbeat(session)) == 419

@@ -217,6 +217,12 @@ pipes:
         wait_for("audits end", || (self.audits() >= before + more).then_some(()));
     }
 
+    /// What differs since `revision`.
+    pub(crate) fn changes_since(&self, revision: &str) -> Vec<Value> {
+        let found = self.ask(&format!("/changes?since={revision}"));
+        found["changes"].as_array().unwrap_or_else(|| panic!("{found}")).clone()
+    }
+
     /// Asks for a scan of `path` and waits for its end; the job.
     pub(crate) fn scan_now(&self, path: &str) -> Value {
         let asked = self.ask(&format!("/tree?path={path}&on_demand_scan=true"));
