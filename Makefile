@@ -15,7 +15,7 @@ BENCH ?=
 SOAK_CASES ?= 200
 SOAK_ENTRIES ?= 10000000
 
-.PHONY: help setup run test check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
+.PHONY: help setup run test peers check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -28,8 +28,11 @@ run: setup ## Serve a live picture of DIR: make run DIR=/some/tree [ARGS='...']
 	@if [[ ! -d "$(DIR)" ]]; then echo "make run: not a directory: $(DIR)" >&2; exit 2; fi
 	$(CARGO) run --release --locked --package fustor-fusion -- watch "$(DIR)" $(ARGS)
 
-test: setup ## Run all tests
+test: setup peers ## Run all tests
 	$(CARGO) test --workspace --locked
+
+peers: setup ## Make the Python programs of Fustor 0.8 that the tests talk to
+	@scripts/python-peers >/dev/null
 
 check: setup fmt lint doc tidy deny ## Check format, lints, documentation, dependencies and house rules
 
@@ -64,7 +67,7 @@ bench: setup ## Measure with criterion: [BENCH='tree/read|rivals'] [FUSTOR_BENCH
 bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRIES=n]
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes
 
-soak: setup ## Run the tests with many more generated cases, then measure ten million entries
+soak: setup peers ## Run the tests with many more generated cases, then measure ten million entries
 	FUSTOR_CASES=$(SOAK_CASES) $(CARGO) test --workspace --locked --release
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bench
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bytes

@@ -1,5 +1,6 @@
 //! What differs between two snapshots of one view.
 
+use crate::entry::Row;
 use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::args::Limit;
@@ -43,27 +44,31 @@ pub struct Changes {
     pub omitted: u64,
 }
 
-/// What differs between two snapshots of one view. Renames come before what changed below them.
+/// What differs between two snapshots of one view. Renames come before what changed below them. That an entry was
+/// seen again as it was is no difference.
 #[must_use]
 pub fn changes(older: &Snapshot, newer: &Snapshot, limit: Limit) -> Changes {
     let (old, new) = (older.tree(), newer.tree());
     let mut answer =
         Changes { from: older.revision(), to: newer.revision(), changes: Vec::new(), omitted: 0 };
     old.diff(new, &mut |change| {
-        if answer.changes.len() >= limit.get() {
-            answer.omitted += 1;
-        } else if let Some(changed) = changed(old, new, change) {
+        let Some(changed) = changed(old, new, change) else { return };
+        if answer.changes.len() < limit.get() {
             answer.changes.push(changed);
+        } else {
+            answer.omitted += 1;
         }
     });
     answer.changes.sort_by_key(|changed| !matches!(changed.op, Op::Rename { .. }));
     answer
 }
 
-/// `None`: the directory is not attached on its side, so nobody knows it by a path.
+/// `None`: it is nothing to tell, or the directory is not attached on its side, so nobody knows it by a path.
 fn changed(old: &Tree, new: &Tree, change: Change<'_>) -> Option<Changed> {
     match change {
-        Change::Upsert { dir, row } => {
+        // Only the key is newer.
+        Change::Upsert { row, was: Some(was), .. } if Row { key: was.key, ..row } == was => None,
+        Change::Upsert { dir, row, .. } => {
             Some(Changed { op: Op::Upsert, path: path(new, dir, row.name)? })
         }
         Change::Remove { dir, row } => {

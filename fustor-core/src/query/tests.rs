@@ -707,3 +707,22 @@ fn changes_between_two_snapshots() {
     assert_eq!(short["to"], newer.revision().to_string());
     assert!(changes(&newer, &newer, Limit::default()).changes.is_empty());
 }
+
+#[test]
+fn what_was_seen_again_as_it_was_has_not_changed() {
+    let mut scene = Scene::new(false);
+    let list = |scene: &mut Scene, at| {
+        scene.cycle(CyclePhase::Begin, at);
+        scene.list(at, "/", &[("d", DIR), ("e", DIR)]);
+        scene.list(at, "/d", &[("x", file(1, 1)), ("y", file(1, 1))]);
+        scene.cycle(CyclePhase::End, at + 1);
+    };
+    list(&mut scene, 1);
+    let older = scene.snapshot();
+    list(&mut scene, 100);
+    scene.upsert(110, Tier::Scan, "/d/y", file(1, 1));
+    let newer = scene.snapshot();
+    assert_ne!(older.revision(), newer.revision());
+    let answer = changes(&older, &newer, Limit::default());
+    assert_eq!((&answer.changes[..], answer.omitted), (&[][..], 0));
+}

@@ -13,12 +13,14 @@ use super::{Tree, meta};
 /// One difference. Paths come from [`Tree::path_of`] of the tree that the item names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
-    /// An entry is new or has other facts or marks. `dir` is a directory of the newer tree.
+    /// An entry is new, or has another row. `dir` is a directory of the newer tree.
     Upsert {
         /// The directory that holds it.
         dir: DirId,
         /// The row as it is now.
         row: Row<'a>,
+        /// The row as it was under this name in this directory.
+        was: Option<Row<'a>>,
     },
     /// An entry is gone, with all that was below it. `dir` is a directory of the older tree.
     Remove {
@@ -41,7 +43,7 @@ impl Tree {
     pub fn diff<'a>(&'a self, newer: &'a Self, visit: &mut dyn FnMut(Change<'a>)) {
         let (old_root, new_root) = (self.root_row(), newer.root_row());
         if old_root != new_root {
-            visit(Change::Upsert { dir: DirId::NONE, row: new_root });
+            visit(Change::Upsert { dir: DirId::NONE, row: new_root, was: Some(old_root) });
         }
         self.entries.diff(&newer.entries, &mut |index, old, new| {
             let dir = DirId(u32::try_from(index).unwrap_or(u32::MAX));
@@ -52,7 +54,7 @@ impl Tree {
             }
             match old.filter(|_| self.is_same_dir(newer, dir)) {
                 Some(old) => self.diff_rows(newer, dir, old, new, visit),
-                None => new.rows().for_each(|row| visit(Change::Upsert { dir, row })),
+                None => new.rows().for_each(|row| visit(Change::Upsert { dir, row, was: None })),
             }
         });
     }
@@ -83,7 +85,7 @@ impl Tree {
                 side(match row {
                     Differing::Old(i) => Side::Old(old.row(i)),
                     Differing::New(i) => Side::New(new.row(i)),
-                    Differing::Both(_, i) => Side::Both(new.row(i)),
+                    Differing::Both(i, j) => Side::Both(old.row(i), new.row(j)),
                 });
             });
             return;
@@ -107,7 +109,8 @@ impl Tree {
             Side::Old(row) if stays(row.child, &|child| self.lives_elsewhere(newer, child)) => {}
             Side::New(row) if stays(row.child, &|child| newer.lived_elsewhere(self, child)) => {}
             Side::Old(row) => visit(Change::Remove { dir, row }),
-            Side::New(row) | Side::Both(row) => visit(Change::Upsert { dir, row }),
+            Side::New(row) => visit(Change::Upsert { dir, row, was: None }),
+            Side::Both(was, row) => visit(Change::Upsert { dir, row, was: Some(was) }),
         }
     }
 
@@ -134,8 +137,8 @@ fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterato
 enum Side<'a> {
     Old(Row<'a>),
     New(Row<'a>),
-    /// The row as it is now.
-    Both(Row<'a>),
+    /// The row as it was and as it is now.
+    Both(Row<'a>, Row<'a>),
 }
 
 /// Takes the next name from both sides: its row, if it differs. The outer `None`: both are at their end.
@@ -153,7 +156,7 @@ fn next_side<'a>(
         Ordering::Less => was.next().map(Side::Old),
         Ordering::Greater => is.next().map(Side::New),
         Ordering::Equal => {
-            was.next().zip(is.next()).filter(|(a, b)| a != b).map(|(_, b)| Side::Both(b))
+            was.next().zip(is.next()).filter(|(a, b)| a != b).map(|(a, b)| Side::Both(a, b))
         }
     })
 }

@@ -20,6 +20,6 @@ mod stream;
 mod views;
 
 pub(crate) use pipes::describe as describe_pipe;
-pub use router::{router, routes, serve};
+pub use router::{counted, router, routes, serve};
 pub(crate) use sessions::sessions as describe_sessions;
 pub use state::{App, Describe, Service, ViewState};

@@ -76,6 +76,11 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
+/// Has the requests of another port counted with those of the views.
+pub fn counted(app: App, router: Router) -> Router {
+    router.layer(from_fn_with_state(app, count))
+}
+
 /// Every route with keys, and what each asks of a key.
 #[must_use]
 pub fn routes() -> Vec<(Method, String, Access)> {

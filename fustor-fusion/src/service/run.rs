@@ -19,7 +19,7 @@ use super::addresses::{Addresses, Listeners};
 use super::steward::Steward;
 use crate::config::{Config, ViewSettings};
 use crate::host::{Clock, HostConfig, ViewHost};
-use crate::http::{App, Service, ViewState, router};
+use crate::http::{App, Service, ViewState, counted, router};
 use crate::net::{Door, DoorLimits};
 use crate::pipe::{Hub, HubError};
 use crate::receiver::{self, Inlet};
@@ -185,10 +185,11 @@ fn serve(
         config: Box::new(move || shown.list()),
     };
     let states = steward.states(hosts);
-    serve(listeners.views, router(App::with_service(states, stopping.clone(), service)));
+    let app = App::with_service(states, stopping.clone(), service);
+    serve(listeners.views, router(app.clone()));
     for (ids, listener) in listeners.receivers {
         let inlet = Inlet::receivers(Arc::clone(hub), ids, stopping.clone());
-        serve(listener, receiver::router(inlet));
+        serve(listener, counted(app.clone(), receiver::router(inlet)));
     }
     servers
 }

@@ -62,7 +62,7 @@ fn patched(older: &Snapshot, newer: &Snapshot) -> Rows {
         }
     }
     for change in &changes {
-        if let Change::Upsert { dir, row } = change {
+        if let Change::Upsert { dir, row, .. } = change {
             rows.entry(*dir)
                 .or_default()
                 .insert(row.name.to_vec(), (row.child, format!("{row:?}")));
