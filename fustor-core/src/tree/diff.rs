@@ -134,6 +134,7 @@ fn rows_where_changed<'a>(this: &'a Entries, other: &'a Entries) -> impl Iterato
 }
 
 /// A row that differs.
+#[derive(Clone, Copy)]
 enum Side<'a> {
     Old(Row<'a>),
     New(Row<'a>),
