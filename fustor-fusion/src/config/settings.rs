@@ -1,4 +1,4 @@
-//! The settings of a process, its receivers, views and pipes. Values of [`super::read`] refer to each other correctly.
+//! The settings of a process, its receivers, views and pipes. Values of [`super::read()`] refer to each other correctly.
 
 use std::collections::BTreeMap;
 use std::path::Path;
