@@ -171,6 +171,7 @@ impl Runner {
             told: BootTime::MIN,
             trouble: None,
             ends: false,
+            given_back: false,
         };
         loop_.run(heard).await;
     }
@@ -263,6 +264,8 @@ struct Loop {
     trouble: Option<String>,
     /// Whether it is to stop.
     ends: bool,
+    /// Whether fusion has taken the session back.
+    given_back: bool,
 }
 
 impl Loop {
@@ -294,7 +297,10 @@ impl Loop {
                 self.client.close(clock::now().plus(FLUSH_NS));
             }
         }
-        self.runner.config.memory.left(self.client.epoch());
+        // A session that is not given back is continued by the next process; a new one beside it would be refused.
+        if self.given_back {
+            self.runner.config.memory.left(self.client.epoch());
+        }
         self.drop_source().await;
         self.tell_status(BootTime::MAX);
     }
@@ -383,7 +389,7 @@ impl Loop {
                 let window = self.live.as_ref().map_or(NETWORK_CACHE_NS, |live| live.window_ns);
                 self.desk.push(push, window);
             }
-            (Action::Close { session }, _) => self.desk.close(&session).await,
+            (Action::Close { session }, _) => self.given_back = self.desk.close(&session).await,
             (Action::Done { id }, _) => {
                 if let Some((job, session)) = self.jobs.take(id).zip(self.client.session()) {
                     self.desk.job_complete(session.0, &job);

@@ -175,15 +175,16 @@ impl Desk {
         });
     }
 
-    /// Gives a session back.
-    pub(super) async fn close(&self, session: &str) {
+    /// Gives a session back. False: fusion may not know.
+    pub(super) async fn close(&self, session: &str) -> bool {
         let path = close_path(session);
         let closing = self.http.send(Line::Beat, Method::DELETE, &path, None);
-        match tokio::time::timeout(CLOSE_PATIENCE, closing).await {
-            Ok(Ok(answer)) if answer.is_ok() => {}
-            Ok(Ok(answer)) => tracing::debug!(answer.status, "the session was not given back"),
-            Ok(Err(_)) | Err(_) => tracing::debug!("fusion is not there to take the session back"),
+        let told = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
+        let given_back = matches!(&told, Ok(Ok(answer)) if answer.is_ok());
+        if !given_back {
+            tracing::debug!(session, ?told, "the session was not given back");
         }
+        given_back
     }
 
     /// Tells a Python fusion that a job is done. Nobody repeats it: the job itself has been.

@@ -284,7 +284,7 @@ impl Told {
     }
 
     fn create(&mut self, request: Value) -> Value {
-        let resumed = request["resume"]["session_id"] == self.sessions.to_string()
+        let resumed = request["resume"]["session_id"].as_str() == Some(&*self.sessions.to_string())
             && request["resume"]["epoch"] == request["source"]["epoch"];
         if !resumed {
             self.sessions += 1;

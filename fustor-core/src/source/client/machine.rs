@@ -21,6 +21,18 @@ const GAPS_MAX: usize = 4096;
 const CONTROL_MAX: usize = 65_536;
 
 /// One agent pipe's end of its sessions, one after the other.
+///
+/// ```
+/// use fustor_core::client::{Action, Client, ClientConfig, CreateReply, Failure};
+/// use fustor_core::{BootTime, SECOND};
+/// let mut client = Client::new(ClientConfig::default(), BootTime(0), 1, None);
+/// let [Action::Create { attempt, .. }] = client.poll(BootTime(0))[..] else { unreachable!() };
+/// client.created(BootTime(5), attempt, CreateReply::Failed(Failure::Unreachable));
+/// // It tries again, a little later each time, and never gives up.
+/// let due = client.next_deadline(BootTime(5)).unwrap();
+/// assert!(due > BootTime(5) && due < BootTime(SECOND));
+/// assert!(matches!(client.poll(due)[..], [Action::Create { .. }]));
+/// ```
 #[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
