@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::peers::Make::{self, Ours, Python};
 use crate::picture::{Look, wait_equal};
 use crate::process::wait_for;
-use crate::site::{QUIET, Site};
+use crate::python_agent::WAKEFUL;
+use crate::site::Site;
 
 fn take_over(first: Make, second: Make) {
-    let site = Site::new(QUIET);
+    let site = Site::new(WAKEFUL);
     site.plant();
     let _fusion = site.fusion(Ours);
     let leader = site.agent(first, "first");

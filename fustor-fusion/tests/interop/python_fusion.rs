@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::peers::Make::{Ours, Python};
 use crate::picture::{Look, wait_equal};
-use crate::python_agent::{Step, TOLD, wait_each};
+use crate::python_agent::{COMPLEX, TOLD, wait_each};
 use crate::site::{Knobs, QUIET, Site};
 
 /// The only session must be the first one still.
@@ -27,12 +27,7 @@ fn the_snapshot_and_the_changes_become_its_view() {
     wait_equal(&site, Look::Rounded);
     let session = only_session(&site);
     wait_each(&site, TOLD);
-    let renames: &[Step] = &[
-        ("rename a directory", |site| fs::rename(site.at("empty"), site.at("c/renamed")).unwrap()),
-        ("write into it", |site| site.write("c/renamed/y", "yy")),
-        ("rename it back", |site| fs::rename(site.at("c/renamed"), site.at("empty")).unwrap()),
-    ];
-    wait_each(&site, renames);
+    wait_each(&site, COMPLEX);
     assert_eq!(only_session(&site), session);
 }
 
