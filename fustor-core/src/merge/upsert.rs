@@ -78,6 +78,9 @@ impl Arbiter {
         if ruling == Ruling::Insert && self.is_full() {
             return Verdict::Refused(Refusal::Full);
         }
+        if ruling == Ruling::Insert && hearing.fidelity == Fidelity::Exact {
+            self.doubt_insertion(hearing, site.dir, key);
+        }
         let enacted = self.enact(hearing, site, evidence, &known, old.as_ref(), ruling, was_listed);
         if let Some(row) = enacted.row {
             self.writer.entries_mut(site.dir).put(&row);
@@ -92,6 +95,16 @@ impl Arbiter {
         }
         self.sample_clock(key, facts, old.as_ref());
         Verdict::Applied
+    }
+
+    /// Evidence of something new that lies between the proof time and the begin of the newest listing: that lacked it,
+    /// but did not disprove it. Had it come before, the listing would have asked again.
+    fn doubt_insertion(&self, hearing: &mut Hearing<'_>, dir: DirId, key: Key) {
+        if key.stamp() < self.writer.meta(dir).verified
+            && let Some(path) = self.writer.tree().path_of(dir)
+        {
+            hearing.ask_listing(path, false);
+        }
     }
 
     /// Carries out a ruling on everything but the row itself.
