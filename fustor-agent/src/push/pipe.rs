@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fustor_core::client::{Action, Client, ClientConfig, ClientStatus, Dialect, Role, Standing};
 use fustor_core::{BootTime, Directive, Lane, RootIdentity, SECOND, StorageId};
@@ -136,7 +136,7 @@ impl Runner {
         let bell = Arc::new(Notify::new());
         let Some(live) = self.await_root(&bell).await else { return };
         let now = clock::now();
-        let (epoch, last) = self.config.memory.begin_life();
+        let (epoch, last) = self.config.memory.begin_life(SystemTime::now());
         let last = last.map(|(session, epoch)| (Arc::from(session), epoch));
         let mut seed = [0; 8];
         // Without random bits agents come back in step, no more.
@@ -336,7 +336,7 @@ impl Loop {
         }
         match open(&self.runner.config.source, &self.bell).await {
             Ok(live) => {
-                let (epoch, _) = self.runner.config.memory.begin_life();
+                let (epoch, _) = self.runner.config.memory.begin_life(SystemTime::now());
                 tracing::info!(pipe = self.runner.config.id, epoch, "there is a root again");
                 self.live = Some(live);
                 self.reopen_due = None;

@@ -29,12 +29,13 @@ impl Memory {
         Self { path }
     }
 
-    /// The number of a life of the source that begins now, and the session before it. Greater than every number before,
-    /// also when the file was lost: the wall clock counts on then.
-    pub(super) fn begin_life(&self) -> (u64, Option<(String, u64)>) {
+    /// The number of a life of the source that begins `now`, and the session before it. Greater than every number
+    /// before. When the file was lost the wall clock counts on, in microseconds: faster than lives can follow each
+    /// other, and below 2^53, which JSON holds exactly, until the year 2255.
+    pub(super) fn begin_life(&self, now: SystemTime) -> (u64, Option<(String, u64)>) {
         let kept = self.read();
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
-        let clock = clock.map_or(1, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let clock = now.duration_since(UNIX_EPOCH);
+        let clock = clock.map_or(1, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX));
         let epoch = clock.max(kept.epoch.saturating_add(1));
         self.write(&Kept { epoch, session: kept.session.clone() });
         (epoch, kept.session)
@@ -87,25 +88,25 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn lives_are_counted_up_whatever_happens_to_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::new(dir.path().join("below/pipe.json"));
-        let (first, session) = memory.begin_life();
-        assert_eq!(session, None);
-        memory.joined("s-1", first);
-        let (second, session) = memory.begin_life();
-        assert!(second > first);
-        assert_eq!(session, Some(("s-1".to_owned(), first)));
-        memory.left(second);
-        let (third, session) = memory.begin_life();
-        assert!(third > second && session.is_none());
+        let at = |micros| UNIX_EPOCH + Duration::from_micros(micros);
+        assert_eq!(memory.begin_life(at(100)), (100, None));
+        memory.joined("s-1", 100);
+        let session = Some(("s-1".to_owned(), 100));
+        assert_eq!(memory.begin_life(at(100)), (101, session.clone()), "two within one tick");
+        assert_eq!(memory.begin_life(at(40)), (102, session), "a clock that was set back");
+        memory.left(102);
+        assert_eq!(memory.begin_life(at(200)), (200, None));
         std::fs::write(&memory.path, "{").unwrap();
-        assert!(memory.begin_life().0 >= third);
-        let far = Kept { epoch: u64::MAX - 5, session: None };
-        memory.write(&far);
-        assert_eq!(memory.begin_life().0, u64::MAX - 4);
+        assert_eq!(memory.begin_life(at(300)), (300, None), "a damaged file");
+        memory.write(&Kept { epoch: u64::MAX - 5, session: None });
+        assert_eq!(memory.begin_life(at(400)).0, u64::MAX - 4);
     }
 }
