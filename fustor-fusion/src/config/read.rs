@@ -220,6 +220,9 @@ fn limits(root: &mut Table<'_>) -> Limits {
     }
     limits.rows = read("rows", 1 << 24).unwrap_or(limits.rows);
     limits.connections = read("connections", 1 << 20).unwrap_or(limits.connections);
+    let time = |seconds: usize| Duration::from_secs(seconds as u64);
+    limits.idle = read("idle_seconds", 86_400).map_or(limits.idle, time);
+    limits.slow_body = read("slow_body_seconds", 86_400).map_or(limits.slow_body, time);
     limits.sessions = read("sessions", 1 << 20).unwrap_or(limits.sessions);
     let in_flight = read("in_flight", 64).and_then(|n| u32::try_from(n).ok());
     limits.in_flight = in_flight.unwrap_or(limits.in_flight);

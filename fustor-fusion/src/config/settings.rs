@@ -57,6 +57,10 @@ pub struct Limits {
     pub rows: usize,
     /// Connections of one port.
     pub connections: usize,
+    /// How long a connection may be without a request.
+    pub idle: Duration,
+    /// How long nothing of a body may come.
+    pub slow_body: Duration,
     /// Sessions of one storage.
     pub sessions: usize,
     /// Batches of one session that are under way.
@@ -70,6 +74,8 @@ impl Default for Limits {
             bodies_bytes: 512 << 20,
             rows: 1 << 20,
             connections: 4096,
+            idle: Duration::from_secs(75),
+            slow_body: Duration::from_secs(30),
             sessions: 1024,
             in_flight: 4,
         }

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::addresses::{Addresses, Listeners};
 use super::steward::Steward;
-use crate::config::{Config, ViewSettings};
+use crate::config::{Config, Limits, ViewSettings};
 use crate::host::{Clock, HostConfig, ViewHost};
 use crate::http::{App, Service, ViewState, counted, router};
 use crate::net::{Door, DoorLimits};
@@ -172,7 +172,8 @@ fn serve(
     stopping: &watch::Receiver<bool>,
 ) -> JoinSet<io::Result<()>> {
     let hub = steward.hub();
-    let limits = DoorLimits { connections: hub.limits().connections, ..DoorLimits::default() };
+    let Limits { connections, idle, .. } = *hub.limits();
+    let limits = DoorLimits { connections, idle, ..DoorLimits::default() };
     let mut servers = JoinSet::new();
     let mut serve = |listener: TcpListener, router: Router| {
         let door = Door::new(listener, limits);

@@ -3,9 +3,11 @@
 mod child;
 mod disk;
 mod fixture;
+mod home;
 mod host;
 mod ingest;
 mod keys;
+mod load;
 mod pages;
 mod polling;
 mod process;
