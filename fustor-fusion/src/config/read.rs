@@ -33,7 +33,7 @@ pub fn read(dir: &Path, report: &Report) -> Option<Config> {
         host: root.text("host").map_or_else(|| Config::default().host, |host| host.value),
         port: port(&mut root, "port", 8101),
         log_level: log_level(&mut root),
-        limits: limits(&mut root),
+        limits: Limits { history_bytes: history(&mut root), ..limits(&mut root) },
         ..Config::default()
     };
     root.without_effect(&["session_cleanup_interval", "management_api_key"]);
@@ -232,6 +232,15 @@ fn limits(root: &mut Table<'_>) -> Limits {
     }
     table.finish();
     limits
+}
+
+fn history(root: &mut Table<'_>) -> usize {
+    let default = Limits::default().history_bytes;
+    let Some(mut table) = root.table("history") else { return default };
+    let bytes = table.whole("max_bytes", 0..=1 << 40);
+    table.finish();
+    // The bounds make it positive.
+    bytes.map_or(default, |bytes| usize::try_from(bytes.value).unwrap_or(usize::MAX))
 }
 
 fn log_level(root: &mut Table<'_>) -> Level {

@@ -9,6 +9,7 @@ use fustor_agent::program::log::Level;
 use fustor_core::query::TREE_ITEMS_DEFAULT;
 
 use super::keys::Digest;
+use crate::host::HISTORY_BYTES;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Batches of one session that are under way.
     pub in_flight: u32,
+    /// Bytes of the log of changes of one view.
+    pub history_bytes: usize,
 }
 
 impl Default for Limits {
@@ -78,6 +81,7 @@ impl Default for Limits {
             slow_body: Duration::from_secs(30),
             sessions: 1024,
             in_flight: 4,
+            history_bytes: HISTORY_BYTES,
         }
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod changes;
 pub(crate) mod error;
+mod events;
 mod find;
 mod health;
 mod jobs;

@@ -16,7 +16,9 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use super::state::App;
-use super::{access, changes, find, health, jobs, legacy, ops, pipes, sessions, settled, views};
+use super::{
+    access, changes, events, find, health, jobs, legacy, ops, pipes, sessions, settled, views,
+};
 use crate::net::{Door, DoorLimits, busy};
 use crate::receiver::{Access, Inlet, beside_views, management_routes};
 
@@ -31,6 +33,7 @@ pub fn router(app: App) -> Router {
         .route("/jobs/{job}", get(jobs::show_job))
         .route("/scan", post(jobs::ask_for_scan))
         .route("/changes", get(changes::list_changes))
+        .route("/events", get(events::follow_changes))
         .route("/top", get(changes::list_top))
         .route("/tree", get(legacy::show_tree))
         .route("/search", get(legacy::search))
@@ -100,6 +103,7 @@ pub fn routes() -> Vec<(Method, String, Access)> {
         "/jobs",
         "/jobs/{job}",
         "/changes",
+        "/events",
         "/top",
     ];
     let manage = ["/views", "/pipes", "/sessions", "/jobs", "/config"];

@@ -3,6 +3,7 @@
 mod child;
 mod disk;
 mod fixture;
+mod follow;
 mod home;
 mod host;
 mod ingest;
