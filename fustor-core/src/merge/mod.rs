@@ -106,6 +106,8 @@ pub(crate) struct Arbiter {
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
+    /// Entries of the view's other storages, which count towards its limit.
+    elsewhere: u64,
 }
 
 impl Arbiter {
@@ -128,7 +130,13 @@ impl Arbiter {
             clock: StorageClock::default(),
             truncated: false,
             trail: Trail::default(),
+            elsewhere: 0,
         }
+    }
+
+    /// So many entries of the view are in other storages.
+    pub(crate) fn count_elsewhere(&mut self, entries: u64) {
+        self.elsewhere = entries;
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

@@ -266,8 +266,8 @@ impl Arbiter {
     }
 
     pub(super) fn is_full(&mut self) -> bool {
-        let full =
-            self.config.max_nodes > 0 && self.writer.node_count() + 1 >= self.config.max_nodes;
+        let max = self.config.max_nodes;
+        let full = max > 0 && self.writer.node_count() + self.elsewhere + 1 >= max;
         self.truncated |= full;
         full
     }

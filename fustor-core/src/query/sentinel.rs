@@ -43,8 +43,10 @@ fn suspects(snapshot: &Snapshot) -> impl Iterator<Item = ViewPath> {
     let tree = snapshot.tree();
     snapshot.suspects().filter_map(move |suspect| {
         let row = tree.entries(suspect.dir).find(suspect.name)?;
-        let told = snapshot.hearsay().is_from(row.key.agent());
-        told.then(|| path(snapshot, suspect.dir, suspect.name)).flatten()
+        snapshot
+            .is_told_by_legacy(&row)
+            .then(|| path(snapshot, suspect.dir, suspect.name))
+            .flatten()
     })
 }
 
@@ -55,8 +57,7 @@ fn absent(snapshot: &Snapshot) -> impl Iterator<Item = ViewPath> {
         let seen = row.key.max(below.unwrap_or_default());
         seen.stamp() < since && row.facts.is_hearsay()
     };
-    let dirs = snapshot.hearsay().lacking().into_iter();
-    let rows = dirs.flat_map(move |(dir, since)| {
+    let rows = snapshot.lacking().flat_map(move |(dir, since)| {
         tree.entries(dir).rows().filter(move |row| lacks(row, since)).map(move |row| (dir, row))
     });
     rows.filter_map(move |(dir, row)| path(snapshot, dir, row.name))

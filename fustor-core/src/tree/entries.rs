@@ -168,6 +168,23 @@ impl Entries {
         }
     }
 
+    /// The same rows with other directory ids: `child` gives the new one for each. Blocks without directories are
+    /// shared.
+    pub(crate) fn with_children(&self, child: &mut dyn FnMut(DirId) -> DirId) -> Self {
+        match self {
+            Self::Vacant => Self::Vacant,
+            Self::One(block) => Self::One(block.with_children(child)),
+            Self::Many(chunks) => {
+                let Chunks { own_name, len, blocks } = &**chunks;
+                let blocks = blocks
+                    .iter()
+                    .map(|(fence, block)| (Arc::clone(fence), block.with_children(child)))
+                    .collect();
+                Self::Many(Arc::new(Chunks { own_name: Arc::clone(own_name), len: *len, blocks }))
+            }
+        }
+    }
+
     /// A directory of these blocks, ascending and disjoint.
     pub(crate) fn of_blocks(own_name: &[u8], blocks: Vec<Block>) -> Self {
         match <[Block; 1]>::try_from(blocks) {
