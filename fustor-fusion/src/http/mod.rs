@@ -10,6 +10,7 @@ mod health;
 mod jobs;
 mod legacy;
 mod metrics;
+pub(crate) mod openapi;
 mod ops;
 pub(crate) mod params;
 mod pipes;
@@ -18,6 +19,7 @@ mod sessions;
 mod settled;
 mod state;
 mod stream;
+pub(crate) mod table;
 mod views;
 
 pub(crate) use pipes::describe as describe_pipe;

@@ -9,6 +9,7 @@ mod host;
 mod ingest;
 mod keys;
 mod load;
+mod openapi;
 mod pages;
 mod polling;
 mod process;
