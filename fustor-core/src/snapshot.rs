@@ -175,14 +175,14 @@ impl Snapshot {
             || self.0.tree.entries(dir).find(name).is_some_and(|row| row.storage == holding.id)
     }
 
-    /// The directories in which agents of 0.8 miss something, each with the stamp before which it was seen last.
-    pub(crate) fn lacking(&self) -> impl Iterator<Item = (DirId, Stamp)> {
-        self.0.holdings.iter().enumerate().flat_map(move |(at, holding)| {
-            holding
-                .hearsay
-                .lacking()
-                .into_iter()
-                .map(move |(dir, since)| (self.shown(at, dir), since))
+    /// The directories in which agents of 0.8 miss something, each with the stamp before which it was seen last; those of
+    /// one storage, or all.
+    pub(crate) fn lacking(&self, of: Option<StorageId>) -> impl Iterator<Item = (DirId, Stamp)> {
+        let holdings = self.0.holdings.iter().enumerate();
+        let holdings = holdings.filter(move |(_, own)| of.is_none_or(|storage| own.id == storage));
+        holdings.flat_map(move |(at, own)| {
+            let lacking = own.hearsay.lacking().into_iter();
+            lacking.map(move |(dir, since)| (self.shown(at, dir), since))
         })
     }
 
