@@ -81,6 +81,16 @@ impl View {
         }
     }
 
+    /// A view of its own that is in the same state, in memory that both share until one of them changes it. It judges
+    /// by `config` from now on.
+    #[must_use]
+    pub fn copy(&self, config: ViewConfig, incarnation: u64) -> Self {
+        let mut members = self.members.clone();
+        members.iter_mut().for_each(|member| member.arbiter.set_config(config.clone()));
+        let revision = Revision { incarnation, ..self.revision };
+        Self { config, members, union: self.union.clone(), revision, current: OnceLock::new() }
+    }
+
     /// Applies one command. Total: bad observations are refused one by one and counted.
     pub fn apply(&mut self, now: Now, command: Command) -> Applied {
         let mut applied = Applied::default();

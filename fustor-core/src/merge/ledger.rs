@@ -53,7 +53,7 @@ struct Pass {
 }
 
 /// What the scan that is running has read so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Round {
     dirs: Vec<(DirId, u32)>,
     sweep: Option<Sweep>,

@@ -84,6 +84,7 @@ impl Default for ViewConfig {
 }
 
 /// Judges observations and keeps what is needed to judge the next ones.
+#[derive(Clone)]
 pub(crate) struct Arbiter {
     pub(crate) writer: Writer,
     config: ViewConfig,
@@ -132,6 +133,11 @@ impl Arbiter {
             trail: Trail::default(),
             elsewhere: 0,
         }
+    }
+
+    /// Judges by these bounds from now on.
+    pub(crate) fn set_config(&mut self, config: ViewConfig) {
+        self.config = config;
     }
 
     /// So many entries of the view are in other storages.

@@ -23,7 +23,7 @@ pub(super) struct Site {
 
 /// The way that evidence took last, so that the next in the same directory need not take it again: without it a chain
 /// of n directories costs n² steps. Whatever changes an absence or a place on a way clears it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
     path: Vec<u8>,
     /// The directories on the way, each with the length of its path.

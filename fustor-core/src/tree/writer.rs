@@ -9,6 +9,7 @@ use super::meta::{Delta, Flags, Meta};
 use super::{PersistentVec, RootRow, Tree};
 
 /// The newest tree, and what only its writer needs.
+#[derive(Clone)]
 pub(crate) struct Writer {
     tree: Tree,
     /// The revision that the edits belong to.
@@ -25,6 +26,7 @@ pub(crate) struct Writer {
 }
 
 /// What the directories above one do not know yet.
+#[derive(Clone)]
 struct Carried {
     dir: DirId,
     delta: Delta,

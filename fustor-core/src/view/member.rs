@@ -11,6 +11,7 @@ use crate::time::{BootTime, Now, Stamp};
 use super::{Cycles, Storage};
 
 /// One storage of a view.
+#[derive(Clone)]
 pub(super) struct Member {
     /// `None` while nobody has spoken of the view's storage.
     pub(super) id: Option<StorageId>,

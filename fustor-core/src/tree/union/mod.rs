@@ -26,6 +26,7 @@ pub(crate) use share::Conflict;
 use share::{Extent, Place, Share};
 
 /// Several trees and what they show together.
+#[derive(Clone)]
 pub(crate) struct Union {
     tree: Tree,
     layout: Layout,
@@ -37,6 +38,7 @@ pub(crate) struct Union {
     version: u64,
 }
 
+#[derive(Clone)]
 struct Member {
     storage: StorageId,
     /// Its state that was folded in last.

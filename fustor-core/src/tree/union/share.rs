@@ -31,6 +31,7 @@ pub(crate) struct Conflict {
 }
 
 /// What is kept of a shared directory.
+#[derive(Clone)]
 pub(super) struct Share {
     /// Steps from the root.
     depth: u32,
