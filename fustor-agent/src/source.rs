@@ -40,6 +40,8 @@ pub struct Progress {
     pub uncovered: u64,
     /// Changed paths that wait for the host: groups in the realtime lane are not counted.
     pub queue_len: u64,
+    /// Names that were walked to get from the root to somewhere: what depth costs.
+    pub names_walked: u64,
     /// Since the start.
     pub elapsed: Duration,
 }
@@ -170,6 +172,7 @@ impl Source {
             watches: self.watches.as_ref().map_or(0, |watches| watches.len() as u64),
             uncovered: read(&counters.uncovered),
             queue_len: self.watches.as_ref().map_or(0, |watches| watches.waiting()),
+            names_walked: self.scanner.setup.root.names_walked(),
             elapsed: self.began.elapsed(),
         }
     }
