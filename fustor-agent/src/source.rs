@@ -10,6 +10,7 @@ use fustor_core::{Coalescer, Directive, ViewPath};
 
 use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 use crate::disk::Root;
+use crate::filter::{EXCLUDES_MAX, Filter};
 use crate::outbox::Sink;
 use crate::scan::{Fault, Job, Purpose, Run, Scanner, Scope, Setup};
 use crate::watch::{Watcher, Watches};
@@ -82,6 +83,10 @@ pub(crate) fn start_with(
     if config.queue_capacity == 0 {
         return Err(StartError::Queue(0));
     }
+    if config.exclude.len() > EXCLUDES_MAX {
+        return Err(StartError::Excludes(config.exclude.len()));
+    }
+    let filter = Arc::new(Filter::new(&config.exclude, &config.file_pattern));
     let root =
         Root::open(&config.root).map_err(|error| StartError::Root { root: config.root, error })?;
     let root = Arc::new(root);
@@ -96,6 +101,7 @@ pub(crate) fn start_with(
         root: Arc::clone(&root),
         sink: sink.clone(),
         watches: watches.clone(),
+        filter: Arc::clone(&filter),
         workers: config.scan_workers,
         one_file_system: config.one_file_system,
         hang_after_ns: nanoseconds(config.hang_after),

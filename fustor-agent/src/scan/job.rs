@@ -30,6 +30,8 @@ pub(crate) struct Job {
     pub(crate) scope: Scope,
     /// At which version of the table of watches `path` was right, when that is known.
     pub(crate) version: Option<u64>,
+    /// Whether its path was found to be none that is excluded.
+    pub(crate) vetted: bool,
     /// Since when its path did not lead to it, and which path that was.
     pub(crate) doubt: Option<(BootTime, ViewPath)>,
     /// How often it was tried in vain.
@@ -50,6 +52,7 @@ impl Job {
             parent_watch: None,
             watch: None,
             version: None,
+            vetted: false,
             scope,
             doubt: None,
             tries: 0,

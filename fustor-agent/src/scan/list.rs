@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fustor_core::{
-    BlockBuilder, BootTime, DEPTH_MAX, Event, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
+    BlockBuilder, BootTime, DEPTH_MAX, Event, Kind, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
     ViewPath,
 };
 use rustix::fs::{FileType, RawDir};
@@ -39,6 +39,10 @@ pub(super) enum Outcome {
     },
     /// It is not to be read.
     Refused(UncoveredReason),
+    /// It is excluded, or lies in a directory that is; that lies in this one.
+    Excluded {
+        above: ViewPath,
+    },
     /// It cannot be read.
     Failed(io::Error),
     /// The scanner ends.
@@ -122,6 +126,11 @@ impl Reader {
         }
         self.quiet = job.is_quiet();
         let path = current_path(scanner, job);
+        if !(job.vetted && path == job.path)
+            && let Some(above) = scanner.setup.filter.above_excluded(&path)
+        {
+            return Outcome::Excluded { above };
+        }
         let stamp = clock::now();
         match self.open(scanner, job, &path).and_then(|fd| Ok((look_through(fd.as_fd())?, fd))) {
             Ok((look, fd)) => match refusal(scanner, &path, &look) {
@@ -256,7 +265,10 @@ impl Reader {
                 continue;
             }
             let may_be_dir = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
-            if self.quiet && !may_be_dir {
+            // Whatever it is, it is no directory.
+            let is_hidden =
+                |name: &CStr| scanner.setup.filter.hides(path, name.to_bytes(), Kind::File);
+            if !may_be_dir && (self.quiet || is_hidden(name)) {
                 continue;
             }
             if let Some(reason) = self.entry(scanner, path, fd, dir, name) {
@@ -297,8 +309,15 @@ impl Reader {
                 return Some(Errno::from_io_error(&error).map_or(UncoveredReason::Failing, blame));
             }
         };
+        let kind = look.facts.kind;
+        let hidden = scanner.setup.filter.hides(path, bytes, kind);
+        if hidden && !kind.is_dir() {
+            return None;
+        }
         self.builder.push(bytes, &look.facts);
-        if look.facts.kind.is_dir() {
+        if hidden {
+            self.uncovered.push((path.join(bytes), UncoveredReason::Excluded));
+        } else if kind.is_dir() {
             let mounted = look.mount_root || look.device != dir.device;
             if mounted && scanner.setup.one_file_system {
                 self.uncovered.push((path.join(bytes), UncoveredReason::OtherFileSystem));

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fustor_core::{BootTime, CyclePhase, Event, Lane, Tier, UncoveredReason, ViewPath};
+use fustor_core::{BootTime, CyclePhase, Event, Kind, Lane, Tier, UncoveredReason, ViewPath};
 use rustix::io::Errno;
 
 use super::Counters;
@@ -191,6 +191,7 @@ impl Worker {
             Outcome::Absent => self.look_above(job),
             Outcome::Moved { watch } => self.moved(job, watch),
             Outcome::Refused(reason) => self.report(job.path, reason),
+            Outcome::Excluded { above } => self.list_above(job, above),
             Outcome::Failed(error) => self.failed(job, &error),
             Outcome::Abandoned => {}
         }
@@ -293,6 +294,7 @@ impl Worker {
             parent_watch: watch,
             watch: None,
             version: read.version,
+            vetted: true,
             doubt: None,
             scope: job.scope,
             tries: 0,
@@ -321,6 +323,13 @@ impl Worker {
         self.scanner.list_soon(Job::new(parent, Scope::One).watched(watch));
     }
 
+    /// A directory that is excluded, or lies in one that is: what that one lies in tells whether it is there.
+    fn list_above(&self, job: Job, above: ViewPath) {
+        let run = job.run.clone();
+        let job = Job { run, ..Job::new(above, Scope::One) };
+        self.requeue(job, clock::now());
+    }
+
     /// The path leads elsewhere now: whatever was read is not at this path. The parent tells what is.
     fn moved(&self, job: Job, watch: Option<i32>) {
         Counters::add(&self.scanner.counters.moved, 1);
@@ -336,6 +345,7 @@ impl Worker {
         (job.path, job.watch) = above.unwrap_or((parent, job.parent_watch));
         job.parent_watch = None;
         job.version = None;
+        job.vetted = false;
         job.doubt = None;
         job.scope = Scope::Below;
         self.requeue(job, clock::now());
@@ -409,9 +419,23 @@ impl Worker {
         self.desk.papers().add(Event::Uncovered { dir, stamp: clock::now(), reason }, 0);
     }
 
+    fn is_hidden(&self, path: &ViewPath, kind: Kind) -> bool {
+        let hides =
+            |(dir, name): (ViewPath, &[u8])| self.scanner.setup.filter.hides(&dir, name, kind);
+        !kind.is_dir() && path.split().is_some_and(hides)
+    }
+
     fn recheck(&mut self, path: &ViewPath, run: Option<Arc<Run>>) -> bool {
         let stamp = clock::now();
+        if let Some(above) = self.scanner.setup.filter.above_excluded(path) {
+            self.scanner.list_soon(Job::new(above, Scope::One));
+            self.desk.papers().done.extend(run);
+            return self.desk.hand_over(&self.scanner);
+        }
         match self.scanner.setup.root.lstat(path, Freshness::Forced) {
+            Ok(Some(look)) if self.is_hidden(path, look.facts.kind) => {
+                self.look_above(Job::new(path.clone(), Scope::One));
+            }
             Ok(Some(look)) => {
                 let path = path.clone();
                 let upsert = Event::Upsert { path, stamp, tier: Tier::Scan, facts: look.facts };

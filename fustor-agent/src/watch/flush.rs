@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use fustor_core::{
-    Event, Facts, Kind, Lane, Mark, PathChange as Change, Place, Step, Tier, ViewPath, WatchId,
+    Event, Facts, Kind, Lane, Mark, PathChange as Change, Place, Step, Tier, UncoveredReason,
+    ViewPath, WatchId,
 };
 
 use super::watcher::Watcher;
@@ -110,6 +111,22 @@ impl Watcher {
         let Ok(name) = CString::new(&*place.name) else { return };
         let stamp = clock::now();
         match look_at(dir.walk.here(), &name, Freshness::Ordinary) {
+            Ok(look) if self.scanner.setup.filter.hides(above, &place.name, look.facts.kind) => {
+                let path = above.join(&place.name);
+                if look.facts.kind == Kind::Dir {
+                    let reason = UncoveredReason::Excluded;
+                    let dir = path.clone();
+                    events.push(Event::Upsert {
+                        path,
+                        stamp,
+                        tier: Tier::Atomic,
+                        facts: look.facts,
+                    });
+                    events.push(Event::Uncovered { dir, stamp, reason });
+                } else if mark.change == Change::Gone {
+                    events.push(self.deleted(path));
+                }
+            }
             Ok(look) => {
                 let tier = tier(mark.change, &look.facts);
                 let path = above.join(&place.name);
@@ -121,12 +138,15 @@ impl Watcher {
                 self.scanner.list_soon(Job::new(above.clone(), Scope::One));
             }
             Err(_) if mark.change == Change::Gone => {
-                let stamp = self.drained.max(self.ordered.plus(1));
-                events.push(Event::Delete { path: above.join(&place.name), stamp });
+                events.push(self.deleted(above.join(&place.name)));
             }
             // Gone since it was reported. The kernel's next reports come first.
             Err(_) => self.coalescer.miss(stamp, &place, mark),
         }
+    }
+
+    fn deleted(&self, path: ViewPath) -> Event {
+        Event::Delete { path, stamp: self.drained.max(self.ordered.plus(1)) }
     }
 
     fn tell_root(&self, events: &mut Vec<Event>) {
