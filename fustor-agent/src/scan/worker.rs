@@ -191,7 +191,7 @@ impl Worker {
             Outcome::Absent => self.look_above(job),
             Outcome::Moved { watch } => self.moved(job, watch),
             Outcome::Refused(reason) => self.report(job.path, reason),
-            Outcome::Excluded { above } => self.list_above(job, above),
+            Outcome::Excluded { above } => self.list_above(job.run, above),
             Outcome::Failed(error) => self.failed(job, &error),
             Outcome::Abandoned => {}
         }
@@ -324,8 +324,7 @@ impl Worker {
     }
 
     /// A directory that is excluded, or lies in one that is: what that one lies in tells whether it is there.
-    fn list_above(&self, job: Job, above: ViewPath) {
-        let run = job.run.clone();
+    fn list_above(&self, run: Option<Arc<Run>>, above: ViewPath) {
         let job = Job { run, ..Job::new(above, Scope::One) };
         self.requeue(job, clock::now());
     }
