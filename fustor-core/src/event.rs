@@ -179,6 +179,8 @@ pub enum UncoveredReason {
     Loop,
     /// Its entries changed during each of several readings, so that none was complete.
     Restless,
+    /// The configuration of its agent says that it is none of our business. Nothing is missed there.
+    Excluded,
 }
 
 /// The two ends of a scan of the whole tree.

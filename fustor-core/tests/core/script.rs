@@ -316,6 +316,7 @@ fn why(text: &str) -> Result<UncoveredReason, String> {
         "too-deep" => UncoveredReason::TooDeep,
         "loop" => UncoveredReason::Loop,
         "restless" => UncoveredReason::Restless,
+        "excluded" => UncoveredReason::Excluded,
         other => return Err(format!("no reason: {other:?}")),
     })
 }
