@@ -160,6 +160,7 @@ impl Arbiter {
         self.moves.remove(&dir);
         self.uncovered.remove(&dir);
         self.held.remove(&dir);
+        self.contested.forget(dir);
         self.hearsay.forget(dir);
     }
 

@@ -54,8 +54,12 @@ impl<'a> Hearing<'a> {
 
     /// The key with which a complete listing says that a child is not there: its proof time.
     pub(super) fn proof(&self, at: BootTime) -> Key {
-        let margin = self.window_ns.saturating_add(self.clock.uncertainty_ns.max(0));
-        Key::new(self.stamp(at).minus(margin), Tier::Scan, Claim::Absent, self.origin)
+        Key::new(self.stamp(at).minus(self.margin_ns()), Tier::Scan, Claim::Absent, self.origin)
+    }
+
+    /// How far the proof time of a listing lies before its stamp.
+    pub(super) fn margin_ns(&self) -> i64 {
+        self.window_ns.saturating_add(self.clock.uncertainty_ns.max(0))
     }
 
     pub(crate) fn count(&mut self, verdict: Verdict) {

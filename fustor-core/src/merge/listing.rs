@@ -23,6 +23,8 @@ struct Judgement {
     seen: Key,
     /// The key of what it lacks; `None` when it proves nothing.
     proof: Option<Key>,
+    /// When it began.
+    stamp: Stamp,
     /// Whether the directory had been listed completely before.
     was_listed: bool,
 }
@@ -64,6 +66,7 @@ impl Arbiter {
         let mut judgement = Judgement {
             seen,
             proof: None,
+            stamp,
             was_listed: !self.writer.meta(site.dir).listed.is_none(),
         };
         let mut held = false;
@@ -78,6 +81,9 @@ impl Arbiter {
             } else {
                 judgement.proof = Some(proof);
             }
+        }
+        if judgement.proof.is_some() {
+            self.contested.decide(site.dir, stamp);
         }
         self.merge_listing(hearing, &site, listing, judgement);
         if let Some(proof) = judgement.proof {
@@ -290,6 +296,7 @@ impl Arbiter {
                         if row.child != DirId::NONE && judgement.proof.is_some() {
                             outlived.push(row.child);
                         }
+                        self.doubt_survivor(hearing, site, &row, judgement);
                         kept.push(self.outliving(site, row, judgement.proof, &mut delta));
                     }
                 }
@@ -371,13 +378,31 @@ impl Arbiter {
 
     /// Whether a complete listing that lacks this row removes it.
     fn is_lacking(&self, site: &Site, row: &Row<'_>, proof: Option<Key>) -> bool {
-        let Some(proof) = proof else { return false };
-        let presence = match self.known_row(site, row) {
+        proof.is_some_and(|proof| self.presence_in(site, row) <= proof)
+    }
+
+    /// The greatest key of evidence of a row, or of anything below it.
+    fn presence_in(&self, site: &Site, row: &Row<'_>) -> Key {
+        match self.known_row(site, row) {
             Known::Dir { presence, .. } => presence,
             Known::Leaf { own, .. } => own,
             Known::Nothing { .. } => Key::NONE,
-        };
-        presence <= proof
+        }
+    }
+
+    /// A row that a complete listing lacks stays, because it was seen after the proof time. If that was before the
+    /// listing began, another one decides.
+    fn doubt_survivor(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        site: &Site,
+        row: &Row<'_>,
+        judgement: Judgement,
+    ) {
+        let presence = self.presence_in(site, row);
+        if judgement.proof.is_some() && presence.stamp() < judgement.stamp {
+            self.contest(hearing, site.dir, presence);
+        }
     }
 
     /// The row of a directory that outlives a listing only by what is newer below it: its own facts go.

@@ -4,6 +4,7 @@
 
 mod blind_spot;
 mod check;
+mod contest;
 mod delete;
 mod gap;
 mod ghost;
@@ -42,6 +43,7 @@ pub(crate) use hearing::Hearing;
 pub(crate) use ledger::Hearsay;
 pub(crate) use suspect::Suspects;
 
+use contest::Contested;
 use guard::Held;
 use ledger::Round;
 use reach::Trail;
@@ -102,6 +104,7 @@ pub(crate) struct Arbiter {
     scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
     uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
     held: OrdMap<DirId, Held>,
+    contested: Contested,
     hearsay: Hearsay,
     round: Round,
     clock: StorageClock,
@@ -126,6 +129,7 @@ impl Arbiter {
             scopes: OrdMap::new(),
             uncovered: OrdMap::new(),
             held: OrdMap::new(),
+            contested: Contested::default(),
             hearsay: Hearsay::default(),
             round: Round::default(),
             clock: StorageClock::default(),

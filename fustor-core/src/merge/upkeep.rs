@@ -109,11 +109,12 @@ impl Arbiter {
     /// When the next tick is wanted, if one is.
     pub(crate) fn next_deadline(&self, now: Stamp) -> Option<Stamp> {
         let suspects = self.suspects.next_due().map(|due| due.max(now.plus(RECHECK_EVERY_NS)));
+        let contests = self.contested.next_due().map(|due| due.max(now.plus(RECHECK_EVERY_NS)));
         let debts = self.has_debts().then(|| now.plus(REPAIR_EVERY_NS));
         let tombstones = self.tombstones.newer_than(Key::NONE).next();
         let expiry = tombstones
             .map(|(key, _)| key.stamp().plus(self.config.tombstone_ttl_ns).max(now.plus(SECOND)));
-        [suspects, debts, expiry].into_iter().flatten().min()
+        [suspects, contests, debts, expiry].into_iter().flatten().min()
     }
 
     /// Forgets that a path was removed without the kernel's word.

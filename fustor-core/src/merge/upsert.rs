@@ -98,12 +98,10 @@ impl Arbiter {
     }
 
     /// Evidence of something new that lies between the proof time and the begin of the newest listing: that lacked it,
-    /// but did not disprove it. Had it come before, the listing would have asked again.
-    fn doubt_insertion(&self, hearing: &mut Hearing<'_>, dir: DirId, key: Key) {
-        if key.stamp() < self.writer.meta(dir).verified
-            && let Some(path) = self.writer.tree().path_of(dir)
-        {
-            hearing.ask_listing(path, false);
+    /// but did not disprove it. Had it come before, the listing would have contested it.
+    fn doubt_insertion(&mut self, hearing: &mut Hearing<'_>, dir: DirId, key: Key) {
+        if key.stamp() < self.writer.meta(dir).verified {
+            self.contest(hearing, dir, key);
         }
     }
 

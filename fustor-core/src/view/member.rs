@@ -133,6 +133,7 @@ impl Member {
         let mut hearing = Hearing::of_storage(now, self.storage_id(), applied);
         self.arbiter.expire_moves(now.wall);
         self.arbiter.recheck_suspects(&mut hearing);
+        self.arbiter.settle_contests(&mut hearing);
         if self.cycles.running_since.is_none() && self.arbiter.has_debts() {
             self.arbiter.call_in_debts(&mut hearing);
         }
