@@ -82,8 +82,10 @@ pub fn reload() -> ExitCode {
         Err(code) => return code,
     };
     let lines = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-    for changed in lines("changed") {
-        say(format_args!("changed: {}", text(&changed)));
+    for what in ["added", "removed", "changed"] {
+        for one in lines(what) {
+            say(format_args!("{what}: {}", text(&one)));
+        }
     }
     let mut out = stderr();
     for warning in lines("warnings") {
