@@ -112,9 +112,17 @@ impl Arbiter {
 
     /// What is known of a name in a directory.
     pub(super) fn known(&self, site: &Site, name: &[u8]) -> (Known, Option<Old>) {
-        match self.writer.entries(site.dir).find(name) {
-            Some(row) => (self.known_row(site, &row), Some(Old::of(&row))),
-            None => (Known::Nothing { absence: self.absence_of_missing(site, name) }, None),
+        let (known, old, _) = self.known_at(site, name);
+        (known, old)
+    }
+
+    /// The same, with the place of the row in its block.
+    pub(super) fn known_at(&self, site: &Site, name: &[u8]) -> (Known, Option<Old>, usize) {
+        match self.writer.entries(site.dir).look(name) {
+            (place, Some(row)) => (self.known_row(site, &row), Some(Old::of(&row)), place),
+            (place, None) => {
+                (Known::Nothing { absence: self.absence_of_missing(site, name) }, None, place)
+            }
         }
     }
 
