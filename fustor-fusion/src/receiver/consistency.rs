@@ -167,7 +167,7 @@ fn pipe(inlet: &Inlet, headers: &HeaderMap) -> Result<Option<Arc<Pipe>>, ApiErro
     let first = |storage: Arc<Storage>| hub.pipes_of(&storage).into_iter().next();
     let pipes: Vec<_> = storages.filter_map(first).collect();
     let asked = pipes.iter().find(|pipe| asked_session(pipe).is_some());
-    Ok(asked.or(pipes.first()).map(|pipe| Arc::clone(pipe)))
+    Ok(asked.or(pipes.first()).cloned())
 }
 
 /// The session that looks at paths: the leader, if it is an agent of 0.8.
