@@ -1,13 +1,13 @@
 //! `status`, `list` and `reload` ask the running process; `validate` looks at the files.
 
-use std::io::{Write, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Files, NOT_RUNNING, examine, fail, say};
+use super::{Files, PROGRAM, examine, fail, say};
 use crate::args::{ListArgs, StatusArgs};
+use crate::program::command::{entries, text};
 use crate::program::control::{AskError, Question, ask};
 
 /// An answer takes no longer; that of a reload waits for pipes that stop.
@@ -89,22 +89,7 @@ pub fn reload() -> ExitCode {
         Ok(answer) => answer,
         Err(code) => return code,
     };
-    let lines = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-    for changed in lines("changed") {
-        say(text(&changed));
-    }
-    let mut out = stderr();
-    for warning in lines("warnings") {
-        drop(writeln!(out, "warning: {}", text(&warning)));
-    }
-    for fault in lines("faults") {
-        drop(writeln!(out, "error: {}", text(&fault)));
-    }
-    if answer["reloaded"] == true {
-        say("Configuration reloaded");
-        return ExitCode::SUCCESS;
-    }
-    fail("the configuration did not take effect as a whole")
+    PROGRAM.reloaded(&answer)
 }
 
 /// Looks at the files, without a process.
@@ -121,23 +106,5 @@ pub fn validate() -> ExitCode {
 
 fn inquire(question: &Question) -> Result<Value, ExitCode> {
     let files = Files::find().map_err(fail)?;
-    match ask(&files.socket, question, PATIENCE) {
-        Ok(answer) => match answer.get("error") {
-            Some(error) => Err(fail(text(error))),
-            None => Ok(answer),
-        },
-        Err(AskError::Nobody { .. }) => {
-            say("Agent: STOPPED");
-            Err(ExitCode::from(NOT_RUNNING))
-        }
-        Err(error) => Err(fail(error)),
-    }
-}
-
-fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    PROGRAM.inquire(&files.socket, question, PATIENCE)
 }

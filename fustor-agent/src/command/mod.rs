@@ -7,10 +7,10 @@ mod start;
 mod stop;
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::program::command::{Program, say, tell};
 use crate::program::home::{HomeError, home};
 use crate::program::yaml::Report;
 use crate::settings::{CONFIG_DIR, Config, read};
@@ -21,8 +21,8 @@ pub use service::{Options, Service};
 pub use start::start;
 pub use stop::stop;
 
-/// Nothing runs that could be asked; the number is that of the Linux Standard Base.
-pub const NOT_RUNNING: u8 = 3;
+/// How this program speaks of itself.
+const PROGRAM: Program = Program { command: "fustor-agent", name: "Agent" };
 
 /// The files of a process below its home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,23 +63,11 @@ impl Files {
 fn examine(files: &Files) -> Option<Config> {
     let report = Report::default();
     let config = read(&files.config, &report);
-    let mut out = stderr();
-    for warning in report.warnings() {
-        drop(writeln!(out, "warning: {warning}"));
-    }
-    for fault in report.faults() {
-        drop(writeln!(out, "error: {fault}"));
-    }
+    tell(&report);
     config
-}
-
-/// A line on standard output; a closed one is no reason to fail.
-fn say(text: impl Display) {
-    drop(writeln!(stdout(), "{text}"));
 }
 
 /// A line on standard error, and the code of failure.
 fn fail(text: impl Display) -> ExitCode {
-    drop(writeln!(stderr(), "fustor-agent: {text}"));
-    ExitCode::FAILURE
+    PROGRAM.fail(text)
 }

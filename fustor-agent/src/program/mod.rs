@@ -1,5 +1,6 @@
 //! What both programs need around their work: files, logs, the background and words with the running process.
 
+pub mod command;
 pub mod control;
 pub mod daemon;
 pub mod home;

@@ -10,6 +10,8 @@ pub use position::Position;
 
 use crate::id::Revision;
 use crate::path::ViewPath;
+use crate::query::args::Limit;
+use crate::snapshot::Snapshot;
 
 /// What happened to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,13 @@ impl Changed {
 fn is_within(path: &[u8], dir: &[u8]) -> bool {
     let dir = dir.strip_suffix(b"/").unwrap_or(dir);
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// What differs between two snapshots of one view, as a log tells it that has looked at these two.
+#[must_use]
+pub fn changes(older: &Snapshot, newer: &Snapshot, limit: Limit) -> Changes {
+    let step = Difference::between(older, newer);
+    Stretch::of(step).page(&ViewPath::root(), limit, usize::MAX)
 }
 
 /// Some of what changed, in the order in which it was noticed.

@@ -33,6 +33,7 @@ pub use args::{
 pub use blind::{BlindArgs, BlindSpots, blind_spots};
 pub use changes::{
     ChangeLog, Changed, Changes, DIFFERENCE_MAX, Difference, Forgotten, Op, Position, Stretch,
+    changes,
 };
 pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, LimitExceeded, NotFound};

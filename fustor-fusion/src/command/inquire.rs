@@ -1,14 +1,14 @@
 //! `status`, `list` and `reload` ask the running process; `validate` looks at the files.
 
-use std::io::{Write, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use fustor_agent::program::command::{entries, tell, text};
 use fustor_agent::program::control::{AskError, Question, ask};
 use fustor_agent::program::yaml::Report;
 use serde_json::Value;
 
-use super::{Files, NOT_RUNNING, fail, say};
+use super::{Files, PROGRAM, fail, say};
 use crate::args::{ListArgs, StatusArgs};
 use crate::config::{self, Config};
 
@@ -81,26 +81,7 @@ pub fn reload() -> ExitCode {
         Ok(answer) => answer,
         Err(code) => return code,
     };
-    let lines = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
-    for changed in lines("changed") {
-        say(format_args!("changed: {}", text(&changed)));
-    }
-    let mut out = stderr();
-    for warning in lines("warnings") {
-        drop(writeln!(out, "warning: {}", text(&warning)));
-    }
-    for refused in lines("refused") {
-        let (what, why) = (text(&refused["what"]), text(&refused["reason"]));
-        drop(writeln!(out, "not changed: {what}: {why}"));
-    }
-    for fault in lines("faults") {
-        drop(writeln!(out, "error: {}", text(&fault)));
-    }
-    if answer["reloaded"] == true {
-        say("Configuration reloaded");
-        return ExitCode::SUCCESS;
-    }
-    fail("the configuration did not take effect as a whole")
+    PROGRAM.reloaded(&answer)
 }
 
 /// Looks at the files, without a process.
@@ -125,35 +106,11 @@ pub fn validate() -> ExitCode {
 fn examine(files: &Files) -> Option<Config> {
     let report = Report::default();
     let config = config::read(&files.config, &report);
-    let mut out = stderr();
-    for warning in report.warnings() {
-        drop(writeln!(out, "warning: {warning}"));
-    }
-    for fault in report.faults() {
-        drop(writeln!(out, "error: {fault}"));
-    }
+    tell(&report);
     config
 }
 
 fn inquire(question: &Question) -> Result<Value, ExitCode> {
     let files = Files::find().map_err(fail)?;
-    match ask(&files.socket, question, PATIENCE) {
-        Ok(answer) => match answer.get("error") {
-            Some(error) => Err(fail(text(error))),
-            None => Ok(answer),
-        },
-        Err(AskError::Nobody { .. }) => {
-            say("Fusion: STOPPED");
-            Err(ExitCode::from(NOT_RUNNING))
-        }
-        Err(error) => Err(fail(error)),
-    }
-}
-
-fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    PROGRAM.inquire(&files.socket, question, PATIENCE)
 }

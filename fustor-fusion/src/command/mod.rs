@@ -8,10 +8,11 @@ mod stop;
 mod watch;
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use fustor_agent::program::command::Program;
+pub(crate) use fustor_agent::program::command::say;
 use fustor_agent::program::home::{HomeError, home};
 
 pub use inquire::{list, reload, status, validate};
@@ -20,8 +21,8 @@ pub use start::start;
 pub use stop::stop;
 pub use watch::watch;
 
-/// Nothing runs that could be asked; the number is that of the Linux Standard Base.
-pub const NOT_RUNNING: u8 = 3;
+/// How this program speaks of itself.
+const PROGRAM: Program = Program { command: "fustor-fusion", name: "Fusion" };
 
 /// The files of a process below its home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +56,7 @@ impl Files {
     }
 }
 
-/// A line on standard output; a closed one is no reason to fail.
-pub(crate) fn say(text: impl Display) {
-    drop(writeln!(stdout(), "{text}"));
-}
-
 /// A line on standard error, and the code of failure.
 pub(crate) fn fail(text: impl Display) -> ExitCode {
-    drop(writeln!(stderr(), "fustor-fusion: {text}"));
-    ExitCode::FAILURE
+    PROGRAM.fail(text)
 }

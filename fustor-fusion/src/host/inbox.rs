@@ -1,10 +1,11 @@
 //! The bounded inbox of a view: three lanes, each limited in bytes, the urgent ones first.
 
 use std::collections::VecDeque;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use fustor_core::{Applied, Command, Event, Lane, Remark};
+use fustor_core::{Applied, Command, Event, Lane, Remark, View, ViewConfig};
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot};
 
@@ -39,9 +40,17 @@ pub enum Busy {
 #[error("the view has stopped")]
 pub struct Closed;
 
-/// One command on its way, with whom to answer.
+/// What is asked of the writer of a view.
+pub(super) enum Task {
+    /// To apply a command.
+    Apply(Command),
+    /// To give away a copy of the view that judges by these rules.
+    Copy(ViewConfig, SyncSender<View>),
+}
+
+/// One task on its way, with whom to answer.
 pub(super) struct Letter {
-    pub(super) command: Command,
+    pub(super) task: Task,
     pub(super) reply: Option<oneshot::Sender<Applied>>,
     weight: usize,
 }
@@ -49,7 +58,11 @@ pub(super) struct Letter {
 impl Letter {
     pub(super) fn new(command: Command, reply: Option<oneshot::Sender<Applied>>) -> Self {
         let weight = weigh(&command);
-        Self { command, reply, weight }
+        Self { task: Task::Apply(command), reply, weight }
+    }
+
+    pub(super) const fn copy(config: ViewConfig, sender: SyncSender<View>) -> Self {
+        Self { task: Task::Copy(config, sender), reply: None, weight: 0 }
     }
 }
 
@@ -271,7 +284,7 @@ mod tests {
     use fustor_core::{StorageId, ViewPath};
 
     fn letter(bytes: usize) -> Letter {
-        Letter { command: Command::Tick, reply: None, weight: bytes }
+        Letter { weight: bytes, ..Letter::new(Command::Tick, None) }
     }
 
     #[test]

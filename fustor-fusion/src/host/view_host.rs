@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -61,6 +62,20 @@ impl ViewHost {
     /// # Errors
     /// When the system refuses a thread.
     pub fn start(name: &str, config: HostConfig, clock: Arc<Clock>) -> io::Result<Self> {
+        Self::start_from(name, config, clock, None)
+    }
+
+    /// The same for a view that begins in the state that comes from another one. Until then it shows nothing and commands
+    /// wait; if nothing comes it begins empty.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start_from(
+        name: &str,
+        config: HostConfig,
+        clock: Arc<Clock>,
+        copy: Option<Receiver<View>>,
+    ) -> io::Result<Self> {
         let incarnation = clock.now().wall.0.unsigned_abs();
         let view = View::new(config.view, incarnation);
         let snapshot = view.snapshot();
@@ -80,10 +95,11 @@ impl ViewHost {
         let reaper = Reaper::start(name)?;
         let log = History::start(Arc::clone(&shared))?;
         let ending = Ending(Arc::clone(&shared));
-        let writer = Writer::new(view, Arc::clone(&shared), reaper);
+        let writing = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(format!("view {name}")).spawn(move || {
             let _ending = ending;
-            writer.run();
+            let view = copy.and_then(|copy| copy.recv().ok()).unwrap_or(view);
+            Writer::new(view, writing, reaper).run();
         })?;
         Ok(Self { shared, threads: Arc::new(Mutex::new(vec![thread, log])) })
     }
@@ -147,6 +163,15 @@ impl ViewHost {
     /// [`Closed`] when the view has stopped.
     pub fn feed(&self, lane: Lane, command: Command) -> Result<(), Closed> {
         self.shared.inbox.put(lane, Letter::new(command, None))
+    }
+
+    /// Sends a copy of the view, judging by other rules, once all that was handed over so far is applied. A view that has
+    /// stopped sends none.
+    pub fn copy_to(&self, config: HostConfig, sender: SyncSender<View>) {
+        // Last in the lane that is emptied last.
+        if self.shared.inbox.put(Lane::Scan, Letter::copy(config.view, sender)).is_err() {
+            tracing::debug!(view = self.name(), "a stopped view is not copied");
+        }
     }
 
     /// Commands and bytes that wait to be applied.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use fustor_core::{Applied, Command, Snapshot, Stamp, View};
 use tokio::sync::oneshot;
 
-use super::inbox::{Letter, Taken};
+use super::inbox::{Letter, Taken, Task};
 use super::reaper::Reaper;
 use super::view_host::Shared;
 
@@ -54,6 +54,10 @@ impl Writer {
 
     /// Works until the inbox is closed.
     pub(super) fn run(mut self) {
+        // A view that began as a copy has something to show.
+        if self.view.snapshot().revision() != self.shared.snapshot.load().revision() {
+            self.publish();
+        }
         loop {
             match self.shared.inbox.take(BATCH_BYTES, self.wake_at()) {
                 Taken::Letters(letters) => self.apply_all(letters),
@@ -70,9 +74,16 @@ impl Writer {
 
     fn apply_all(&mut self, letters: Vec<Letter>) {
         for letter in letters {
-            let applied = self.apply(letter.command);
-            if let Some(reply) = letter.reply {
-                self.answers.push((reply, applied));
+            match letter.task {
+                Task::Apply(command) => {
+                    let applied = self.apply(command);
+                    self.answers.extend(letter.reply.map(|reply| (reply, applied)));
+                }
+                Task::Copy(config, sender) => {
+                    let incarnation = self.shared.clock.now().wall.0.unsigned_abs();
+                    // Who no longer waits for it does not get it.
+                    drop(sender.send(self.view.copy(config, incarnation)));
+                }
             }
             if self.publish_due() {
                 self.publish();

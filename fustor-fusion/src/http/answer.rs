@@ -36,7 +36,7 @@ impl FromRequestParts<App> for Asked {
         let path: Result<Path<String>, _> = parts.extract().await;
         let Path(name) = path.map_err(|error| ApiError::BadRequest(error.to_string()))?;
         let unknown = || ApiError::NotFound(format!("view {name:?} is not known"));
-        let view = Arc::clone(app.view(&name).ok_or_else(unknown)?);
+        let view = app.view(&name).ok_or_else(unknown)?;
         let (snapshot, now) = view.look();
         let params = Params::parse(parts.uri.query().unwrap_or_default());
         let headers = std::mem::take(&mut parts.headers);

@@ -1,5 +1,7 @@
 //! Scans on demand: asked for, listed, looked up.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -18,7 +20,8 @@ pub(super) async fn list_jobs(
     Path(view): Path<String>,
 ) -> Result<Response, ApiError> {
     known(&app, &view)?;
-    let jobs: Vec<Value> = storages(&app, &view).flat_map(|storage| jobs(storage, &view)).collect();
+    let jobs: Vec<Value> =
+        storages(&app, &view).iter().flat_map(|storage| jobs(storage, &view)).collect();
     Ok(ok(&json!({ "jobs": jobs })))
 }
 
@@ -27,7 +30,7 @@ pub(super) async fn list_all_jobs(State(app): State<App>) -> Response {
     let all: Map<String, Value> = storages
         .map(|storage| {
             let view = storage.views().first().map(|view| view.name().to_owned());
-            (storage.name().to_owned(), json!(jobs(storage, &view.unwrap_or_default())))
+            (storage.name().to_owned(), json!(jobs(&storage, &view.unwrap_or_default())))
         })
         .collect();
     ok(&json!({ "storages": all }))
@@ -101,13 +104,13 @@ pub(super) fn scan(app: &App, view: &str, path: &ViewPath, recursive: bool) -> O
     first
 }
 
-fn storages<'a>(app: &'a App, view: &'a str) -> impl Iterator<Item = &'a Storage> {
-    let hub = app.hub().into_iter();
-    hub.flat_map(move |hub| hub.storages_of_view(view)).map(AsRef::as_ref)
+fn storages(app: &App, view: &str) -> Vec<Arc<Storage>> {
+    app.hub().map(|hub| hub.storages_of_view(view)).unwrap_or_default()
 }
 
 fn find(app: &App, view: &str, id: JobId) -> Option<Value> {
     storages(app, view)
+        .iter()
         .find_map(|storage| storage.read(|roster| roster.job(id).map(|job| describe(job, view))))
 }
 

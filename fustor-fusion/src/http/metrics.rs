@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use fustor_core::DirId;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -12,7 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::state::ViewState;
+use super::state::{ViewState, Views};
 use crate::process;
 
 /// The registry and the counters that requests move.
@@ -28,11 +29,11 @@ struct RequestLabels {
 }
 
 impl Metrics {
-    pub(super) fn new(views: Vec<Arc<ViewState>>) -> Self {
+    pub(super) fn new(views: Arc<ArcSwap<Views>>) -> Self {
         let mut registry = Registry::with_prefix("fustor");
         let requests = Family::default();
         registry.register("requests", "Requests by route and status", Family::clone(&requests));
-        registry.register_collector(Box::new(Views(views)));
+        registry.register_collector(Box::new(OfViews(views)));
         registry.register_collector(Box::new(Process));
         Self { registry, requests }
     }
@@ -48,11 +49,11 @@ impl Metrics {
     }
 }
 
-struct Views(Vec<Arc<ViewState>>);
+struct OfViews(Arc<ArcSwap<Views>>);
 
-impl fmt::Debug for Views {
+impl fmt::Debug for OfViews {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} views", self.0.len())
+        write!(f, "{} views", self.0.load().len())
     }
 }
 
@@ -95,13 +96,13 @@ fn root(view: &ViewState) -> fustor_core::Totals {
     view.host.snapshot().tree().meta(DirId::ROOT).totals
 }
 
-impl Collector for Views {
+impl Collector for OfViews {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for (name, help, read) in GAUGES {
             let name = format!("view_{name}");
             let kind = ConstGauge::new(0u64).metric_type();
             let mut family = encoder.encode_descriptor(&name, help, None, kind)?;
-            for view in &self.0 {
+            for view in self.0.load().values() {
                 let labels = [("view", view.host.name())];
                 ConstGauge::new(read(view)).encode(family.encode_family(&labels)?)?;
             }
@@ -110,7 +111,7 @@ impl Collector for Views {
             let name = format!("view_{name}");
             let kind = ConstCounter::new(0u64).metric_type();
             let mut family = encoder.encode_descriptor(&name, help, None, kind)?;
-            for view in &self.0 {
+            for view in self.0.load().values() {
                 let labels = [("view", view.host.name())];
                 ConstCounter::new(read(view)).encode(family.encode_family(&labels)?)?;
             }
@@ -120,12 +121,12 @@ impl Collector for Views {
     }
 }
 
-impl Views {
+impl OfViews {
     fn encode_verdicts(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let kind = ConstCounter::new(0u64).metric_type();
         let help = "Observations by what became of them";
         let mut family = encoder.encode_descriptor("view_observations", help, None, kind)?;
-        for view in &self.0 {
+        for view in self.0.load().values() {
             let verdicts = view.host.counters().verdicts();
             for (verdict, count) in [
                 ("applied", verdicts.applied),
@@ -146,7 +147,7 @@ impl Views {
         let help = "Seconds since the newest picture was published";
         let mut family =
             encoder.encode_descriptor("view_snapshot_age_seconds", help, None, kind)?;
-        for view in &self.0 {
+        for view in self.0.load().values() {
             let published = view.host.counters().published_at();
             let age = view.host.clock().now().wall.since(published) as f64 / 1e9;
             let labels = [("view", view.host.name())];

@@ -19,11 +19,9 @@ pub(super) async fn welcome() -> Response {
 
 /// Alive: every view still has its writer.
 pub(super) async fn healthz(State(app): State<App>) -> Response {
-    let dead: Vec<&str> = app
-        .views()
-        .filter(|(_, view)| !view.host.running())
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let views = app.views();
+    let dead = views.iter().filter(|(_, view)| !view.host.running());
+    let dead: Vec<&str> = dead.map(|(name, _)| name.as_str()).collect();
     if dead.is_empty() {
         return json(StatusCode::OK, &json!({"status": "ok"}));
     }
@@ -34,7 +32,7 @@ pub(super) async fn healthz(State(app): State<App>) -> Response {
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let mut ready = true;
     let mut views = Map::new();
-    for (name, view) in app.views() {
+    for (name, view) in app.views().iter() {
         let complete = first_scan_complete(&view.host.snapshot());
         ready &= view.host.running() && (complete || !view.gate_legacy_routes);
         views.insert(name.clone(), json!({"first_scan_complete": complete}));
@@ -53,7 +51,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, ApiError
 
 pub(super) async fn running_views(State(app): State<App>) -> Response {
     let views: Map<String, Value> =
-        app.views().map(|(name, _)| (name.clone(), json!([name]))).collect();
+        app.views().keys().map(|name| (name.clone(), json!([name]))).collect();
     json(StatusCode::OK, &json!({ "running_views": views }))
 }
 

@@ -21,9 +21,10 @@ pub(super) async fn list_pipes(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let grant = granted(&app, &headers)?;
-    let pipes = app.hub().into_iter().flat_map(|hub| hub.pipes().values());
+    let pipes = app.hub().into_iter().flat_map(|hub| hub.pipes());
     let own = pipes.filter(|pipe| concerns(grant.as_ref(), pipe));
-    let all: Map<String, Value> = own.map(|pipe| (pipe.id().to_string(), describe(pipe))).collect();
+    let all: Map<String, Value> =
+        own.map(|pipe| (pipe.id().to_string(), describe(&pipe))).collect();
     Ok(ok(&Value::Object(all)))
 }
 
@@ -33,9 +34,9 @@ pub(super) async fn show_pipe(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let grant = granted(&app, &headers)?;
-    let pipe = app.hub().and_then(|hub| hub.pipes().get(&id));
+    let pipe = app.hub().and_then(|hub| hub.pipe(&id));
     match (pipe, grant) {
-        (Some(pipe), grant) if concerns(grant.as_ref(), pipe) => Ok(ok(&describe(pipe))),
+        (Some(pipe), grant) if concerns(grant.as_ref(), &pipe) => Ok(ok(&describe(&pipe))),
         (None, None | Some(Grant::Admin)) => Err(ApiError::NotFound("Pipe not found".to_owned())),
         (_, _) => Err(forbidden("the key has nothing to do with this pipe")),
     }
@@ -54,7 +55,8 @@ fn concerns(grant: Option<&Grant>, pipe: &Pipe) -> bool {
 /// A pipe in the words of 0.8.
 pub(crate) fn describe(pipe: &Pipe) -> Value {
     let storage = pipe.storage();
-    let views: Vec<&str> = storage.views().iter().map(crate::host::ViewHost::name).collect();
+    let fed = storage.views();
+    let views: Vec<&str> = fed.iter().map(crate::host::ViewHost::name).collect();
     let handlers: Vec<String> = views.iter().map(|view| format!("view-manager-{view}")).collect();
     let waiting: usize = storage.views().iter().map(|view| view.waiting().0).sum();
     let (sessions, leader, synced) = storage.read(|roster| {
@@ -101,7 +103,7 @@ pub(super) async fn show_stats(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let grant = granted(&app, &headers)?;
-    let pipes = app.hub().into_iter().flat_map(|hub| hub.pipes().values());
+    let pipes = app.hub().into_iter().flat_map(|hub| hub.pipes());
     let own: Vec<_> = pipes.filter(|pipe| concerns(grant.as_ref(), pipe)).collect();
     let sum = |read: fn(&Pipe) -> &AtomicU64| -> u64 {
         own.iter().map(|pipe| read(pipe).load(Ordering::Relaxed)).sum()

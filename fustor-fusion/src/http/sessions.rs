@@ -1,6 +1,5 @@
 //! The sessions behind a view, and what an administrator can do to it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -24,7 +23,10 @@ pub(super) async fn list_sessions(
     let sessions: Vec<Value> = app
         .hub()
         .into_iter()
-        .flat_map(|hub| hub.storages_of_view(&view).flat_map(|storage| sessions(hub, storage)))
+        .flat_map(|hub| {
+            let storages = hub.storages_of_view(&view).into_iter();
+            storages.flat_map(|storage| sessions(hub, &storage))
+        })
         .collect();
     let count = sessions.len();
     Ok(ok(&json!({"view_id": view, "active_sessions": sessions, "count": count})))
@@ -32,7 +34,8 @@ pub(super) async fn list_sessions(
 
 pub(super) async fn list_all_sessions(State(app): State<App>) -> Response {
     let all = app.hub().into_iter().flat_map(|hub| {
-        hub.storages().map(|storage| (storage.name().to_owned(), json!(sessions(hub, storage))))
+        let storages = hub.storages().into_iter();
+        storages.map(|storage| (storage.name().to_owned(), json!(sessions(hub, &storage))))
     });
     let all: Map<String, Value> = all.collect();
     ok(&json!({ "storages": all }))
@@ -40,7 +43,7 @@ pub(super) async fn list_all_sessions(State(app): State<App>) -> Response {
 
 /// The sessions of a storage in the words of 0.8, with what is new beside them.
 pub(crate) fn sessions(hub: &Hub, storage: &Storage) -> Vec<Value> {
-    let concurrent = hub.pipes_of(storage).any(|pipe| pipe.settings().concurrent);
+    let concurrent = hub.pipes_of(storage).iter().any(|pipe| pipe.settings().concurrent);
     storage.read(|roster| {
         roster.sessions().map(|session| describe(storage, roster, session, concurrent)).collect()
     })
@@ -97,15 +100,9 @@ pub(super) async fn reset(
     State(app): State<App>,
     Path(view): Path<String>,
 ) -> Result<Response, ApiError> {
-    let state = Arc::clone(known(&app, &view)?);
+    let state = known(&app, &view)?;
     for storage in app.hub().into_iter().flat_map(|hub| hub.storages_of_view(&view)) {
-        storage.act(|roster, now| {
-            let all: BTreeSet<_> = roster.sessions().map(|session| session.id).collect();
-            for session in all {
-                roster.close(now, session);
-            }
-        });
-        storage.announce();
+        storage.end_sessions();
     }
     let busy = |error: crate::host::Busy| ApiError::Busy(error.to_string());
     let receipt = state.host.submit(Lane::Control, Command::Reset).map_err(busy)?;
@@ -136,7 +133,7 @@ pub(super) async fn look_again(
     Ok(ok(&json!({"view_id": view, "updated_count": count, "status": "ok"})))
 }
 
-pub(super) fn known<'a>(app: &'a App, view: &str) -> Result<&'a Arc<ViewState>, ApiError> {
+pub(super) fn known(app: &App, view: &str) -> Result<Arc<ViewState>, ApiError> {
     app.view(view).ok_or_else(|| ApiError::NotFound(format!("view {view:?} is not known")))
 }
 

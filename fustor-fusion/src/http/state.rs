@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use fustor_core::{Now, Snapshot};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
@@ -67,8 +68,11 @@ pub struct App {
     shared: Arc<Shared>,
 }
 
+/// The views by name.
+pub(super) type Views = BTreeMap<String, Arc<ViewState>>;
+
 struct Shared {
-    views: BTreeMap<String, Arc<ViewState>>,
+    views: Arc<ArcSwap<Views>>,
     metrics: Metrics,
     heavy: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -90,9 +94,8 @@ impl App {
     /// The interface to these views. `stopping` turns true when waiting requests should be answered at once.
     #[must_use]
     pub fn new(views: Vec<ViewState>, stopping: watch::Receiver<bool>) -> Self {
-        let views: BTreeMap<_, _> =
-            views.into_iter().map(|view| (view.host.name().to_owned(), Arc::new(view))).collect();
-        let metrics = Metrics::new(views.values().cloned().collect());
+        let views = Arc::new(ArcSwap::from_pointee(by_name(views)));
+        let metrics = Metrics::new(Arc::clone(&views));
         let heavy = Arc::new(Semaphore::new(MAX_HEAVY));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
         Self {
@@ -123,12 +126,17 @@ impl App {
         self.service().map(|service| &service.hub)
     }
 
-    pub(super) fn view(&self, name: &str) -> Option<&Arc<ViewState>> {
-        self.shared.views.get(name)
+    /// Shows these views from now on.
+    pub fn set_views(&self, views: Vec<ViewState>) {
+        self.shared.views.store(Arc::new(by_name(views)));
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = (&String, &Arc<ViewState>)> {
-        self.shared.views.iter()
+    pub(super) fn view(&self, name: &str) -> Option<Arc<ViewState>> {
+        self.shared.views.load().get(name).cloned()
+    }
+
+    pub(super) fn views(&self) -> Arc<Views> {
+        self.shared.views.load_full()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -146,4 +154,8 @@ impl App {
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.shared.stopping.clone()
     }
+}
+
+fn by_name(views: Vec<ViewState>) -> Views {
+    views.into_iter().map(|view| (view.host.name().to_owned(), Arc::new(view))).collect()
 }

@@ -31,41 +31,43 @@ impl Storage {
     /// [`ApplyError`]
     pub async fn apply(&self, lane: Lane, batch: Batch) -> Result<Verdicts, ApplyError> {
         let until = Instant::now() + PATIENCE;
-        let [only] = self.views() else { return self.apply_to_all(lane, batch, until).await };
+        let _pass = self.gate.read().await;
+        let views = self.views();
+        let [only] = &views[..] else { return apply_to_all(&views, lane, batch, until).await };
         apply(only.clone(), lane, batch, until).await
     }
+}
 
-    async fn apply_to_all(
-        &self,
-        lane: Lane,
-        batch: Batch,
-        until: Instant,
-    ) -> Result<Verdicts, ApplyError> {
-        let mut tasks = JoinSet::new();
-        for (i, view) in self.views().iter().enumerate() {
-            let (view, batch) = (view.clone(), batch.clone());
-            tasks.spawn(async move { (i, apply(view, lane, batch, until).await) });
-        }
-        let mut first: Option<(usize, Verdicts)> = None;
-        let mut busy = false;
-        while let Some(done) = tasks.join_next().await {
-            match done {
-                Ok((i, Ok(verdicts))) => {
-                    if first.is_none_or(|(known, _)| i < known) {
-                        first = Some((i, verdicts));
-                    }
+async fn apply_to_all(
+    views: &[ViewHost],
+    lane: Lane,
+    batch: Batch,
+    until: Instant,
+) -> Result<Verdicts, ApplyError> {
+    let mut tasks = JoinSet::new();
+    for (i, view) in views.iter().enumerate() {
+        let (view, batch) = (view.clone(), batch.clone());
+        tasks.spawn(async move { (i, apply(view, lane, batch, until).await) });
+    }
+    let mut first: Option<(usize, Verdicts)> = None;
+    let mut busy = false;
+    while let Some(done) = tasks.join_next().await {
+        match done {
+            Ok((i, Ok(verdicts))) => {
+                if first.is_none_or(|(known, _)| i < known) {
+                    first = Some((i, verdicts));
                 }
-                Ok((_, Err(ApplyError::Busy))) => busy = true,
-                // One view that has stopped does not hold up the others.
-                Ok((_, Err(ApplyError::Stopped))) => (),
-                Err(error) => tracing::error!(%error, "a task that applies a batch died"),
             }
+            Ok((_, Err(ApplyError::Busy))) => busy = true,
+            // One view that has stopped does not hold up the others.
+            Ok((_, Err(ApplyError::Stopped))) => (),
+            Err(error) => tracing::error!(%error, "a task that applies a batch died"),
         }
-        match (busy, first) {
-            (true, _) => Err(ApplyError::Busy),
-            (false, Some((_, verdicts))) => Ok(verdicts),
-            (false, None) => Err(ApplyError::Stopped),
-        }
+    }
+    match (busy, first) {
+        (true, _) => Err(ApplyError::Busy),
+        (false, Some((_, verdicts))) => Ok(verdicts),
+        (false, None) => Err(ApplyError::Stopped),
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use fustor_core::session::RosterConfig;
-use fustor_core::{AgentId, Command, Lane, SessionId, StorageId};
+use fustor_core::{AgentId, Command, Lane, SessionId, StorageId, View};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::keeper;
 use super::running::Pipe;
 use super::storage::Storage;
 use crate::config::{Config, KeyRing, Limits, PipeSettings};
-use crate::host::{Busy, Clock, ViewHost};
+use crate::host::{Busy, Clock, HostConfig, ViewHost};
 
 /// Agents are numbered below this.
 const AGENTS_MAX: u16 = 1 << 13;
@@ -42,15 +44,31 @@ pub enum HubError {
 /// Everything behind the receivers.
 pub struct Hub {
     clock: Arc<Clock>,
-    storages: BTreeMap<String, Arc<Storage>>,
-    pipes: BTreeMap<String, Arc<Pipe>>,
+    net: Arc<ArcSwap<Net>>,
     keys: ArcSwap<KeyRing>,
     limits: Limits,
     /// Bytes of bodies that may still be taken in, in units of [`Self::BODY_UNIT`].
     bodies: Arc<Semaphore>,
     agents: Mutex<BTreeMap<String, AgentId>>,
-    keepers: Mutex<Vec<tokio::task::JoinHandle<()>>>,
-    forwarders: Mutex<Vec<JoinHandle<()>>>,
+    /// Who changes the net holds it.
+    workers: Mutex<Workers>,
+    runtime: Handle,
+}
+
+/// The pipes and storages at one moment.
+#[derive(Clone, Default)]
+pub(super) struct Net {
+    pub(super) storages: BTreeMap<String, Arc<Storage>>,
+    pub(super) pipes: BTreeMap<String, Arc<Pipe>>,
+}
+
+/// What works for the storages and views.
+#[derive(Default)]
+struct Workers {
+    /// Numbers of storages are not used again.
+    storages: usize,
+    keepers: BTreeMap<StorageId, tokio::task::JoinHandle<()>>,
+    forwarders: BTreeMap<String, JoinHandle<()>>,
 }
 
 impl Hub {
@@ -66,71 +84,155 @@ impl Hub {
         views: &BTreeMap<String, ViewHost>,
         clock: &Arc<Clock>,
     ) -> Result<Arc<Self>, HubError> {
-        let mut hub = Self {
+        let hub = Self {
             clock: Arc::clone(clock),
-            storages: BTreeMap::new(),
-            pipes: BTreeMap::new(),
+            net: Arc::default(),
             keys: ArcSwap::from_pointee(KeyRing::new(config)),
             limits: config.limits.clone(),
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes / Self::BODY_UNIT)),
             agents: Mutex::default(),
-            keepers: Mutex::default(),
-            forwarders: Mutex::default(),
+            workers: Mutex::default(),
+            runtime: Handle::current(),
         };
-        for (id, settings) in &config.pipes {
-            let storage = hub.storage(settings, views)?;
-            let pipe = Pipe::new(id, storage, settings.clone());
-            hub.pipes.insert(id.clone(), Arc::new(pipe));
-        }
+        let mut workers = hub.workers();
+        let net = hub.draw(config, views, &mut workers)?;
         for view in views.values() {
-            hub.declare_storages(view)?;
+            declare_storages(&net, view)?;
         }
-        let hub = Arc::new(hub);
-        hub.keep()?;
-        Ok(hub)
+        hub.work(&net, views, &mut workers)?;
+        hub.net.store(Arc::new(net));
+        drop(workers);
+        Ok(Arc::new(hub))
     }
 
-    /// Tells a view whom it shows, so that it is not complete before each of them is.
-    fn declare_storages(&self, view: &ViewHost) -> Result<(), HubError> {
-        let ids = self.storages_of_view(view.name()).map(|storage| storage.id()).collect();
-        let receipt = view.submit(Lane::Control, Command::Storages(ids));
-        let busy = |error| HubError::View { view: view.name().to_owned(), error };
-        receipt.map(drop).map_err(busy)
+    /// The net of a configuration: what there is already and can stay, and what is new.
+    fn draw(
+        &self,
+        config: &Config,
+        views: &BTreeMap<String, ViewHost>,
+        workers: &mut Workers,
+    ) -> Result<Net, HubError> {
+        let (old, mut net) = (self.net.load_full(), Net::default());
+        for (id, settings) in &config.pipes {
+            let storage = match net.storages.get(&settings.storage) {
+                Some(storage) => Arc::clone(storage),
+                None => self.storage(settings, views, &old, workers)?,
+            };
+            net.storages.insert(settings.storage.clone(), Arc::clone(&storage));
+            let known = old.pipes.get(id).filter(|pipe| Arc::ptr_eq(pipe.storage(), &storage));
+            let pipe = known.map_or_else(
+                || Arc::new(Pipe::new(id, storage, settings.clone())),
+                |pipe| {
+                    pipe.set(settings.clone());
+                    Arc::clone(pipe)
+                },
+            );
+            net.pipes.insert(id.clone(), pipe);
+        }
+        Ok(net)
     }
 
     fn storage(
-        &mut self,
+        &self,
         settings: &PipeSettings,
         views: &BTreeMap<String, ViewHost>,
+        old: &Net,
+        workers: &mut Workers,
     ) -> Result<Arc<Storage>, HubError> {
-        if let Some(known) = self.storages.get(&settings.storage) {
+        let known = old.storages.get(&settings.storage);
+        if let Some(known) = known.filter(|known| known.is_coherent() == settings.coherent) {
             return Ok(Arc::clone(known));
         }
-        let count = self.storages.len();
+        let count = workers.storages;
         let id = u16::try_from(count).map_err(|_| HubError::Storages(count))?;
-        let fed = settings.views.iter().filter_map(|view| views.get(view)).cloned().collect();
-        let storage = Arc::new(Storage::new(
+        workers.storages += 1;
+        Ok(Arc::new(Storage::new(
             (StorageId(id), &settings.storage),
             roster_config(settings, &self.limits),
             settings.coherent,
-            fed,
+            fed(settings, views),
             Arc::clone(&self.clock),
-        ));
-        self.storages.insert(settings.storage.clone(), Arc::clone(&storage));
-        Ok(storage)
+        )))
     }
 
-    fn keep(&self) -> Result<(), HubError> {
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut forwarders = self.forwarders.lock().unwrap_or_else(PoisonError::into_inner);
-        for storage in self.storages.values() {
-            keepers.push(tokio::spawn(keeper::keep(Arc::clone(storage))));
-            for view in storage.views() {
-                let forwarder = keeper::forward(view.clone(), Arc::clone(storage));
-                forwarders.push(forwarder.map_err(HubError::Thread)?);
+    /// Starts what is missing to keep the storages and to carry the wishes of the views.
+    fn work(
+        &self,
+        net: &Net,
+        views: &BTreeMap<String, ViewHost>,
+        workers: &mut Workers,
+    ) -> Result<(), HubError> {
+        for storage in net.storages.values() {
+            let keep = || self.runtime.spawn(keeper::keep(Arc::clone(storage)));
+            workers.keepers.entry(storage.id()).or_insert_with(keep);
+        }
+        for (name, view) in views {
+            if workers.forwarders.get(name).is_none_or(JoinHandle::is_finished) {
+                let forwarder = keeper::forward(view.clone(), Arc::clone(&self.net));
+                let forwarder = forwarder.map_err(HubError::Thread)?;
+                workers.forwarders.insert(name.clone(), forwarder);
             }
         }
         Ok(())
+    }
+
+    /// Goes over to another configuration between these views. Sessions of storages that stay go on; those of others end.
+    /// A view that is among `copies` gets the state of the view named there. Waits for batches under way, so it must not
+    /// be called on a thread of the runtime.
+    ///
+    /// # Errors
+    /// [`HubError`]; the net is as it was then.
+    pub fn rewire(
+        &self,
+        config: &Config,
+        views: &BTreeMap<String, ViewHost>,
+        copies: Vec<Copying>,
+    ) -> Result<(), HubError> {
+        let mut workers = self.workers();
+        let old = self.net.load_full();
+        let net = self.draw(config, views, &mut workers)?;
+        self.keys.store(Arc::new(KeyRing::new(config)));
+        for settings in config.pipes.values() {
+            let Some(storage) = net.storages.get(&settings.storage) else { continue };
+            let roster = roster_config(settings, &self.limits);
+            storage.act(|sessions, _| sessions.reconfigure(roster));
+            let fed = fed(settings, views);
+            if !storage.views().iter().map(ViewHost::name).eq(fed.iter().map(ViewHost::name)) {
+                storage.feed(fed);
+            }
+        }
+        // Every batch that the sibling has not yet got reaches the copy too, from here on.
+        for Copying { from, host, sender } in copies {
+            from.copy_to(host, sender);
+        }
+        self.work(&net, views, &mut workers)?;
+        let net = Arc::new(net);
+        self.net.store(Arc::clone(&net));
+        drop(workers);
+        self.settle(&old, &net, views)
+    }
+
+    /// Lets go of storages that are no more, and tells the views whom they show.
+    fn settle(
+        &self,
+        old: &Net,
+        net: &Net,
+        views: &BTreeMap<String, ViewHost>,
+    ) -> Result<(), HubError> {
+        let stays = |gone: &Storage| net.storages.values().any(|one| one.id() == gone.id());
+        let gone = old.storages.values().filter(|storage| !stays(storage));
+        for storage in gone {
+            storage.end_sessions();
+            if let Some(keeper) = self.workers().keepers.remove(&storage.id()) {
+                keeper.abort();
+            }
+        }
+        // Most hear what they know.
+        views.values().try_for_each(|view| declare_storages(net, view))
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The present moment.
@@ -139,32 +241,44 @@ impl Hub {
         &self.clock
     }
 
-    /// All pipes, by id.
+    /// All pipes, in the order of their ids.
     #[must_use]
-    pub const fn pipes(&self) -> &BTreeMap<String, Arc<Pipe>> {
-        &self.pipes
+    pub fn pipes(&self) -> Vec<Arc<Pipe>> {
+        self.net.load().pipes.values().cloned().collect()
     }
 
-    /// All storages, by name.
-    pub fn storages(&self) -> impl Iterator<Item = &Arc<Storage>> {
-        self.storages.values()
+    /// One pipe.
+    #[must_use]
+    pub fn pipe(&self, id: &str) -> Option<Arc<Pipe>> {
+        self.net.load().pipes.get(id).cloned()
+    }
+
+    /// All storages, in the order of their names.
+    #[must_use]
+    pub fn storages(&self) -> Vec<Arc<Storage>> {
+        self.net.load().storages.values().cloned().collect()
     }
 
     /// The storages that feed a view: nearly always one.
-    pub fn storages_of_view(&self, view: &str) -> impl Iterator<Item = &Arc<Storage>> {
-        self.storages.values().filter(move |storage| storage.feeds(view))
+    #[must_use]
+    pub fn storages_of_view(&self, view: &str) -> Vec<Arc<Storage>> {
+        let feeds = |storage: &&Arc<Storage>| storage.feeds(view);
+        self.net.load().storages.values().filter(feeds).cloned().collect()
     }
 
     /// The pipes of a storage.
-    pub fn pipes_of(&self, storage: &Storage) -> impl Iterator<Item = &Arc<Pipe>> {
-        self.pipes.values().filter(move |pipe| pipe.storage().name() == storage.name())
+    #[must_use]
+    pub fn pipes_of(&self, storage: &Storage) -> Vec<Arc<Pipe>> {
+        let own = |pipe: &&Arc<Pipe>| pipe.storage().id() == storage.id();
+        self.net.load().pipes.values().filter(own).cloned().collect()
     }
 
     /// The pipe of a session.
     #[must_use]
-    pub fn pipe_of_session(&self, id: SessionId) -> Option<&Arc<Pipe>> {
-        let pipe = self.storages.values().find_map(|storage| storage.pipe_of(id))?;
-        self.pipes.get(&*pipe)
+    pub fn pipe_of_session(&self, id: SessionId) -> Option<Arc<Pipe>> {
+        let net = self.net.load();
+        let pipe = net.storages.values().find_map(|storage| storage.pipe_of(id))?;
+        net.pipes.get(&*pipe).cloned()
     }
 
     /// The keys that are valid at present.
@@ -197,30 +311,39 @@ impl Hub {
         Some(AgentId(next))
     }
 
-    /// Takes over keys and those settings of pipes that can change while sessions go on.
-    pub fn reconfigure(&self, config: &Config) {
-        self.keys.store(Arc::new(KeyRing::new(config)));
-        for (id, settings) in &config.pipes {
-            let Some(pipe) = self.pipes.get(id) else { continue };
-            pipe.set(settings.clone());
-            let roster = roster_config(settings, &self.limits);
-            pipe.storage().act(|sessions, _| sessions.reconfigure(roster));
-        }
-    }
-
     /// Stops what keeps deadlines and carries wishes. The views must have been stopped before: that ends the latter.
     pub fn stop(&self) {
-        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-        keepers.drain(..).for_each(|keeper| keeper.abort());
-        drop(keepers);
-        let forwarders =
-            std::mem::take(&mut *self.forwarders.lock().unwrap_or_else(PoisonError::into_inner));
-        for forwarder in forwarders {
+        let Workers { keepers, forwarders, .. } = std::mem::take(&mut *self.workers());
+        keepers.into_values().for_each(|keeper| keeper.abort());
+        for forwarder in forwarders.into_values() {
             if forwarder.join().is_err() {
                 tracing::error!("a thread that carries wishes died");
             }
         }
     }
+}
+
+/// A new view, and the one whose state it begins with.
+pub struct Copying {
+    /// Who has the state.
+    pub from: ViewHost,
+    /// The rules of the new one.
+    pub host: HostConfig,
+    /// Where the new one waits for it.
+    pub sender: SyncSender<View>,
+}
+
+fn fed(settings: &PipeSettings, views: &BTreeMap<String, ViewHost>) -> Vec<ViewHost> {
+    settings.views.iter().filter_map(|view| views.get(view)).cloned().collect()
+}
+
+/// Tells a view whom it shows, so that it is not complete before each of them is.
+fn declare_storages(net: &Net, view: &ViewHost) -> Result<(), HubError> {
+    let feeding = net.storages.values().filter(|storage| storage.feeds(view.name()));
+    let ids = feeding.map(|storage| storage.id()).collect();
+    let receipt = view.submit(Lane::Control, Command::Storages(ids));
+    let busy = |error| HubError::View { view: view.name().to_owned(), error };
+    receipt.map(drop).map_err(busy)
 }
 
 fn roster_config(settings: &PipeSettings, limits: &Limits) -> RosterConfig {

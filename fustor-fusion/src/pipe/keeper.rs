@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fustor_core::SECOND;
+use arc_swap::ArcSwap;
 use fustor_core::session::Roster;
+use fustor_core::{Directive, SECOND, StorageId};
 
+use super::hub::Net;
 use super::storage::Storage;
 use crate::host::ViewHost;
 
@@ -48,16 +50,29 @@ fn nap(storage: &Storage) -> Duration {
     })
 }
 
-/// Carries what a view asks for to the sessions of its storage, until the view stops.
+/// Carries what a view asks for to the sessions of the storage that it is asked of, until the view stops.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub(super) fn forward(view: ViewHost, storage: Arc<Storage>) -> io::Result<JoinHandle<()>> {
+pub(super) fn forward(view: ViewHost, net: Arc<ArcSwap<Net>>) -> io::Result<JoinHandle<()>> {
     let name = format!("wish {}", view.name());
     std::thread::Builder::new().name(name).stack_size(256 * 1024).spawn(move || {
         while let Some(wishes) = view.directives().wait() {
-            storage.act(|roster, now| roster.direct(now, wishes));
-            storage.announce();
+            for storage in net.load().storages.values() {
+                let asked = |wish: &&Directive| storage_of(wish) == storage.id();
+                let own: Vec<_> = wishes.iter().filter(asked).cloned().collect();
+                if own.is_empty() {
+                    continue;
+                }
+                storage.act(|roster, now| roster.direct(now, own));
+                storage.announce();
+            }
         }
     })
+}
+
+const fn storage_of(wish: &Directive) -> StorageId {
+    match wish {
+        Directive::List { storage, .. } | Directive::Recheck { storage, .. } => *storage,
+    }
 }

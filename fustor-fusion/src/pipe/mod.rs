@@ -7,6 +7,6 @@ mod running;
 mod storage;
 
 pub use apply::ApplyError;
-pub use hub::{Hub, HubError};
+pub use hub::{Copying, Hub, HubError};
 pub use running::{Pipe, PipeCounts};
 pub use storage::{LegacySession, Storage};

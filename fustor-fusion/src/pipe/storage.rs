@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use fustor_core::session::{LegacyPeer, Roster, RosterConfig};
 use fustor_core::{Lane, Now, SessionId, StorageId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, RwLock, watch};
 
 use crate::host::{Clock, ViewHost};
 
@@ -14,7 +15,9 @@ pub struct Storage {
     id: StorageId,
     name: String,
     clock: Arc<Clock>,
-    views: Vec<ViewHost>,
+    views: ArcSwap<Vec<ViewHost>>,
+    /// Held by batches until every view has taken them, so that views change between two batches only.
+    pub(super) gate: RwLock<()>,
     state: Mutex<State>,
     /// Held while effects are taken and handed over, so that they reach the views in order.
     order: Mutex<()>,
@@ -24,7 +27,7 @@ pub struct Storage {
     news: watch::Sender<u64>,
     /// Counts batches that were applied or given up.
     moves: watch::Sender<u64>,
-    cache_window_ns: i64,
+    coherent: bool,
 }
 
 struct State {
@@ -59,13 +62,14 @@ impl Storage {
             id,
             name: name.to_owned(),
             clock,
-            views,
+            views: ArcSwap::from_pointee(views),
+            gate: RwLock::new(()),
             state: Mutex::new(State { roster: Roster::new(id, config), sessions: BTreeMap::new() }),
             order: Mutex::new(()),
             hurry: Notify::new(),
             news: watch::Sender::new(0),
             moves: watch::Sender::new(0),
-            cache_window_ns: if coherent { 0 } else { CACHED_NS },
+            coherent,
         }
     }
 
@@ -83,14 +87,39 @@ impl Storage {
 
     /// The views that it feeds, the primary one first.
     #[must_use]
-    pub fn views(&self) -> &[ViewHost] {
-        &self.views
+    pub fn views(&self) -> Arc<Vec<ViewHost>> {
+        self.views.load_full()
+    }
+
+    /// Whether what its agents of 0.8 report was read past every cache.
+    #[must_use]
+    pub const fn is_coherent(&self) -> bool {
+        self.coherent
+    }
+
+    /// Feeds these views from now on. Waits until the batches under way are in the views that were fed so far; not to be
+    /// called where waiting holds up others.
+    pub(super) fn feed(&self, views: Vec<ViewHost>) {
+        let _batches = self.gate.blocking_write();
+        let _effects = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        self.views.store(Arc::new(views));
+    }
+
+    /// Ends every session: their agents open new ones and report everything.
+    pub fn end_sessions(&self) {
+        self.act(|roster, now| {
+            let all: Vec<_> = roster.sessions().map(|session| session.id).collect();
+            for session in all {
+                roster.close(now, session);
+            }
+        });
+        self.announce();
     }
 
     /// Whether it feeds a view.
     #[must_use]
     pub fn feeds(&self, view: &str) -> bool {
-        self.views.iter().any(|fed| fed.name() == view)
+        self.views().iter().any(|fed| fed.name() == view)
     }
 
     /// The present moment.
@@ -147,7 +176,8 @@ impl Storage {
         if !sessions.contains_key(&id) {
             sessions.retain(|id, _| roster.session(*id).is_some());
         }
-        let peer = || Arc::new(Mutex::new(LegacyPeer::new(self.cache_window_ns)));
+        let peer =
+            || Arc::new(Mutex::new(LegacyPeer::new(if self.coherent { 0 } else { CACHED_NS })));
         let legacy = is_legacy.then(peer);
         sessions.insert(id, Owned { pipe: Arc::clone(pipe), legacy });
     }
@@ -169,7 +199,7 @@ impl Storage {
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let effects = self.lock().roster.take_effects();
         for effect in effects {
-            for view in &self.views {
+            for view in self.views().iter() {
                 // The lane of control commands is emptied first and holds thousands of these: waiting is rare and short.
                 if view.feed(Lane::Control, effect.clone()).is_err() {
                     tracing::debug!(view = view.name(), "a stopped view is not told of sessions");

@@ -57,9 +57,9 @@ impl Inlet {
     }
 
     fn pipe(&self, id: &str) -> Result<Arc<Pipe>, ApiError> {
-        let pipe = self.hub.pipes().get(id);
+        let pipe = self.hub.pipe(id);
         let here = pipe.filter(|pipe| self.serves(&pipe.settings().receiver));
-        here.cloned().ok_or_else(|| forbidden(format!("pipe {id:?} is not served on this port")))
+        here.ok_or_else(|| forbidden(format!("pipe {id:?} is not served on this port")))
     }
 
     /// The pipe of a session, if the key admits to it.

@@ -19,6 +19,7 @@ use super::inlet::Inlet;
 use super::outcome::{apply, not_admitted};
 use crate::config::Grant;
 use crate::http::error::{ApiError, json_body};
+use crate::pipe::Storage;
 use crate::pipe::{Hub, Pipe};
 
 /// Paths of one page of tasks.
@@ -50,7 +51,8 @@ pub(super) async fn tasks(
     let pipe = pipe(&inlet, &headers)?;
     let Some(pipe) = pipe else { return Ok(ok(&json!({}))) };
     let storage = pipe.storage();
-    let (Some(session), Some(view)) = (asked_session(&pipe), storage.views().first()) else {
+    let views = storage.views();
+    let (Some(session), Some(view)) = (asked_session(&pipe), views.first()) else {
         return Ok(ok(&json!({})));
     };
     let Some(peer) = storage.legacy(session) else { return Ok(ok(&json!({}))) };
@@ -143,7 +145,7 @@ fn views(inlet: &Inlet, headers: &HeaderMap) -> Result<BTreeSet<String>, ApiErro
     let keys = inlet.hub.keys();
     match authenticate(&keys, headers)? {
         Grant::Push { pipe } => {
-            let pipe = inlet.hub.pipes().get(&pipe);
+            let pipe = inlet.hub.pipe(&pipe);
             let here = pipe.filter(|pipe| inlet.serves(&pipe.settings().receiver));
             let pipe = here.ok_or_else(|| forbidden("the pipe of the key is not served here"))?;
             Ok(pipe.storage().views().iter().map(|view| view.name().to_owned()).collect())
@@ -159,12 +161,13 @@ fn pipe(inlet: &Inlet, headers: &HeaderMap) -> Result<Option<Arc<Pipe>>, ApiErro
     let views = views(inlet, headers)?;
     let hub = &inlet.hub;
     if let Grant::Push { pipe } = authenticate(&hub.keys(), headers)? {
-        return Ok(hub.pipes().get(&pipe).cloned());
+        return Ok(hub.pipe(&pipe));
     }
     let storages = views.iter().flat_map(|view| hub.storages_of_view(view));
-    let pipes: Vec<_> = storages.filter_map(|storage| hub.pipes_of(storage).next()).collect();
+    let first = |storage: Arc<Storage>| hub.pipes_of(&storage).into_iter().next();
+    let pipes: Vec<_> = storages.filter_map(first).collect();
     let asked = pipes.iter().find(|pipe| asked_session(pipe).is_some());
-    Ok(asked.or(pipes.first()).map(|pipe| Arc::clone(pipe)))
+    Ok(asked.or(pipes.first()).cloned())
 }
 
 /// The session that looks at paths: the leader, if it is an agent of 0.8.

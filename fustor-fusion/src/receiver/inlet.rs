@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::pipe::Hub;
@@ -16,10 +17,10 @@ pub struct Inlet {
 }
 
 /// Which port it is: 0.8 words some answers differently on its two kinds of ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Door {
     /// The port of these receivers: only keys of their pipes are good for anything here.
-    Receivers(Arc<BTreeSet<String>>),
+    Receivers(Arc<ArcSwap<BTreeSet<String>>>),
     /// The port of the views: keys of all pipes.
     Management,
 }
@@ -32,7 +33,16 @@ impl Inlet {
         receivers: BTreeSet<String>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { hub, door: Door::Receivers(Arc::new(receivers)), stopping }
+        Self::shared(hub, Arc::new(ArcSwap::from_pointee(receivers)), stopping)
+    }
+
+    /// The same for receivers that may change.
+    pub(crate) fn shared(
+        hub: Arc<Hub>,
+        receivers: Arc<ArcSwap<BTreeSet<String>>>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { hub, door: Door::Receivers(receivers), stopping }
     }
 
     /// The port of the views, where sessions can be had too.
@@ -44,7 +54,7 @@ impl Inlet {
     /// Whether agents of this receiver speak here.
     pub(super) fn serves(&self, receiver: &str) -> bool {
         match &self.door {
-            Door::Receivers(receivers) => receivers.contains(receiver),
+            Door::Receivers(receivers) => receivers.load().contains(receiver),
             Door::Management => true,
         }
     }

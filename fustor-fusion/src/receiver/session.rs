@@ -140,7 +140,7 @@ fn refused(pipe: &Pipe, error: CreateError) -> ApiError {
 fn created_body(inlet: &Inlet, pipe: &Pipe, created: &Created, is_legacy: bool) -> Vec<u8> {
     let settings = pipe.settings();
     let seconds = created.timeout_ns.max(0).unsigned_abs() / fustor_core::SECOND.unsigned_abs();
-    if inlet.door == Door::Management && is_legacy {
+    if matches!(inlet.door, Door::Management) && is_legacy {
         let body = json!({
             "session_id": created.session.to_string(),
             "role": role_word(created.role),
@@ -293,7 +293,7 @@ fn pulse_body(
             created_at: scan.created.0 as f64 / 1e9,
         })
         .collect();
-    if inlet.door == Door::Management && clock.is_none() && pulse.lease.is_none() {
+    if matches!(inlet.door, Door::Management) && clock.is_none() && pulse.lease.is_none() {
         let body = json!({
             "status": "ok",
             "message": format!("Session {id} heartbeat updated successfully"),

@@ -1,16 +1,22 @@
 //! What a new reading of the configuration changes, and what it cannot change while the process runs.
 
+use std::collections::BTreeMap;
+
 use fustor_agent::program::yaml::Remark;
 use serde_json::{Value, json};
 
-use crate::config::{Config, KeyRing, PipeSettings};
+use crate::config::{Config, KeyRing, PipeSettings, ViewSettings};
 
 /// What came of reading the configuration again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reloaded {
-    /// What took effect.
+    /// What is new.
+    pub added: Vec<String>,
+    /// What is no more.
+    pub removed: Vec<String>,
+    /// What is other than it was.
     pub changed: Vec<String>,
-    /// What did not, and why.
+    /// What did not take effect, and why.
     pub refused: Vec<(String, String)>,
     /// Why nothing was looked at.
     pub faults: Vec<String>,
@@ -37,133 +43,94 @@ impl Reloaded {
         let refused = self.refused.iter().map(|(what, why)| json!({"what": what, "reason": why}));
         json!({
             "reloaded": self.is_complete(),
+            "added": self.added,
+            "removed": self.removed,
             "changed": self.changed,
             "refused": refused.collect::<Vec<_>>(),
             "faults": self.faults,
             "warnings": self.warnings,
         })
     }
-}
 
-const RESTART: &str = "takes effect at the next start";
+    fn restart(&mut self, what: String, differs: bool) {
+        if differs {
+            self.refused.push((what, "takes effect at the next start".to_owned()));
+        }
+    }
+
+    fn change(&mut self, what: String, differs: bool) {
+        if differs {
+            self.changed.push(what);
+        }
+    }
+
+    /// Notes what is there on one side only; gives what is on both.
+    fn pair<'a, T>(
+        &mut self,
+        kind: &str,
+        running: &'a BTreeMap<String, T>,
+        next: &'a mut BTreeMap<String, T>,
+    ) -> Vec<(&'a String, &'a T, &'a mut T)> {
+        let gone = running.keys().filter(|id| !next.contains_key(*id));
+        self.removed.extend(gone.map(|id| format!("{kind} {id:?}")));
+        let mut both = Vec::new();
+        for (id, new) in next {
+            match running.get(id) {
+                Some(old) => both.push((id, old, new)),
+                None => self.added.push(format!("{kind} {id:?}")),
+            }
+        }
+        both
+    }
+}
 
 /// Compares what runs with what is wanted: the configuration that will run, and what to say.
 #[must_use]
 pub fn compare(running: &Config, wanted: &Config) -> (Config, Reloaded) {
-    let mut next = running.clone();
+    let mut next = wanted.clone();
     let mut said = Reloaded::default();
-    if running.log_level != wanted.log_level {
-        next.log_level = wanted.log_level;
-        said.changed.push(format!("log level: {}", wanted.log_level.directive()));
+    let level = format!("log level: {}", wanted.log_level.directive());
+    said.change(level, running.log_level != wanted.log_level);
+    said.restart("host".to_owned(), running.host != wanted.host);
+    said.restart("port".to_owned(), running.port != wanted.port);
+    said.restart("limits".to_owned(), running.limits != wanted.limits);
+    next.host.clone_from(&running.host);
+    next.port = running.port;
+    next.limits = running.limits.clone();
+    for (id, old, new) in said.pair("receiver", &running.receivers, &mut next.receivers) {
+        let moved = (&old.bind_host, old.port) != (&new.bind_host, new.port);
+        said.change(format!("address of receiver {id:?}"), moved);
     }
-    let refuse = |said: &mut Reloaded, what: &str, differs: bool| {
-        if differs {
-            said.refused.push((what.to_owned(), RESTART.to_owned()));
-        }
-    };
-    refuse(&mut said, "host", running.host != wanted.host);
-    refuse(&mut said, "port", running.port != wanted.port);
-    refuse(&mut said, "limits", running.limits != wanted.limits);
-    next.admin_keys.clone_from(&wanted.admin_keys);
-    receivers(&mut next, wanted, &mut said);
-    views(&mut next, wanted, &mut said);
-    pipes(&mut next, wanted, &mut said);
-    // A key of a pipe that does not run is good for nothing.
-    let pipes = &next.pipes;
-    for receiver in next.receivers.values_mut() {
-        receiver.keys.retain(|key| pipes.contains_key(&key.pipe));
+    for (id, old, new) in said.pair("view", &running.views, &mut next.views) {
+        said.change(
+            format!("max_tree_items of view {id:?}"),
+            old.max_tree_items != new.max_tree_items,
+        );
+        let kept = ViewSettings {
+            keys: new.keys.clone(),
+            max_tree_items: new.max_tree_items,
+            ..old.clone()
+        };
+        said.restart(format!("other driver_params of view {id:?}"), kept != *new);
+        *new = kept;
     }
-    if KeyRing::new(running) != KeyRing::new(&next) {
-        said.changed.push("keys".to_owned());
+    for (id, old, new) in said.pair("pipe", &running.pipes, &mut next.pipes) {
+        said.change(format!("receiver of pipe {id:?}"), old.receiver != new.receiver);
+        said.change(format!("views of pipe {id:?}"), old.views != new.views);
+        let storage = (&old.storage, old.coherent) != (&new.storage, new.coherent);
+        said.change(format!("storage of pipe {id:?}"), storage);
+        said.change(format!("intervals and sessions of pipe {id:?}"), pace(old) != pace(new));
     }
+    said.change("keys".to_owned(), KeyRing::new(running) != KeyRing::new(&next));
     (next, said)
 }
 
-/// Notes what is there only once; gives what is there twice.
-fn pair<'a, T>(
-    kind: &str,
-    (id, own): (&String, &'a mut T),
-    wanted: &'a std::collections::BTreeMap<String, T>,
-    said: &mut Reloaded,
-) -> Option<(&'a mut T, &'a T)> {
-    let other = wanted.get(id);
-    if other.is_none() {
-        said.refused.push((format!("{kind} {id:?} removed"), RESTART.to_owned()));
-    }
-    other.map(|other| (own, other))
-}
-
-fn note_new<T>(
-    kind: &str,
-    running: &std::collections::BTreeMap<String, T>,
-    wanted: &std::collections::BTreeMap<String, T>,
-    said: &mut Reloaded,
-) {
-    for id in wanted.keys().filter(|id| !running.contains_key(*id)) {
-        said.refused.push((format!("{kind} {id:?} added"), RESTART.to_owned()));
-    }
-}
-
-fn receivers(next: &mut Config, wanted: &Config, said: &mut Reloaded) {
-    note_new("receiver", &next.receivers, &wanted.receivers, said);
-    for (id, receiver) in &mut next.receivers {
-        let Some((own, other)) = pair("receiver", (id, receiver), &wanted.receivers, said) else {
-            own_no_keys(receiver);
-            continue;
-        };
-        own.keys.clone_from(&other.keys);
-        if own.port != other.port || own.bind_host != other.bind_host {
-            said.refused.push((format!("address of receiver {id:?}"), RESTART.to_owned()));
-        }
-    }
-}
-
-/// A receiver that is no longer wanted runs on, but nobody may report to it any more.
-fn own_no_keys(receiver: &mut crate::config::ReceiverSettings) {
-    receiver.keys.clear();
-}
-
-fn views(next: &mut Config, wanted: &Config, said: &mut Reloaded) {
-    note_new("view", &next.views, &wanted.views, said);
-    for (id, view) in &mut next.views {
-        let Some(other) = wanted.views.get(id) else {
-            said.refused.push((format!("view {id:?} removed"), RESTART.to_owned()));
-            view.keys.clear();
-            continue;
-        };
-        view.keys.clone_from(&other.keys);
-        if *view != *other {
-            said.refused.push((format!("driver_params of view {id:?}"), RESTART.to_owned()));
-        }
-    }
-}
-
-fn pipes(next: &mut Config, wanted: &Config, said: &mut Reloaded) {
-    note_new("pipe", &next.pipes, &wanted.pipes, said);
-    for (id, pipe) in &mut next.pipes {
-        let Some((own, other)) = pair("pipe", (id, pipe), &wanted.pipes, said) else { continue };
-        let before = own.clone();
-        own.concurrent = other.concurrent;
-        own.session_timeout = other.session_timeout;
-        own.audit_interval_sec = other.audit_interval_sec;
-        own.sentinel_interval_sec = other.sentinel_interval_sec;
-        if *own != before {
-            said.changed.push(format!("intervals and sessions of pipe {id:?}"));
-        }
-        if ways(own) != ways(other) {
-            let what = format!("receiver, views, storage or coherent of pipe {id:?}");
-            said.refused.push((what, RESTART.to_owned()));
-        }
-    }
-}
-
-fn ways(pipe: &PipeSettings) -> (&str, &[String], &str, bool) {
-    (&pipe.receiver, &pipe.views, &pipe.storage, pipe.coherent)
+fn pace(pipe: &PipeSettings) -> (bool, std::time::Duration, f64, f64) {
+    (pipe.concurrent, pipe.session_timeout, pipe.audit_interval_sec, pipe.sentinel_interval_sec)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::Arc;
     use std::time::Duration;
@@ -171,7 +138,7 @@ mod tests {
     use fustor_agent::program::log::Level;
 
     use super::*;
-    use crate::config::{Digest, Grant, PushKey, ReceiverSettings, ViewSettings};
+    use crate::config::{Digest, Grant, PushKey, ReceiverSettings};
 
     fn config() -> Config {
         let digest = Digest::of(b"push");
@@ -218,28 +185,22 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_start_is_refused_by_name() {
+    fn what_comes_and_goes_is_told_and_what_needs_a_start_is_refused() {
         let mut wanted = config();
         wanted.port = 1;
         wanted.views.insert("w".into(), ViewSettings::default());
-        wanted.views.get_mut("v").unwrap().max_nodes = 7;
+        let view = wanted.views.get_mut("v").unwrap();
+        (view.max_nodes, view.max_tree_items) = (7, Some(8));
         wanted.receivers.get_mut("r").unwrap().port = 9;
         let pipe = wanted.pipes.remove("p").unwrap();
         wanted.pipes.insert("q".into(), pipe);
         let (next, said) = compare(&config(), &wanted);
         let refused: Vec<&str> = said.refused.iter().map(|(what, _)| what.as_str()).collect();
-        assert_eq!(
-            refused,
-            [
-                "port",
-                "address of receiver \"r\"",
-                "view \"w\" added",
-                "driver_params of view \"v\"",
-                "pipe \"q\" added",
-                "pipe \"p\" removed",
-            ]
-        );
-        assert!(next.pipes.contains_key("p") && !next.views.contains_key("w"));
+        assert_eq!(refused, ["port", "other driver_params of view \"v\""]);
+        assert_eq!(said.added, ["view \"w\"", "pipe \"q\""]);
+        assert_eq!(said.removed, ["pipe \"p\""]);
+        assert_eq!(said.changed, ["address of receiver \"r\"", "max_tree_items of view \"v\""]);
+        assert_eq!((next.port, next.views["v"].max_nodes, next.receivers["r"].port), (8101, 0, 9));
     }
 
     #[test]

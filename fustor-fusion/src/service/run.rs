@@ -7,22 +7,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use fustor_agent::program::control::Control;
 use fustor_agent::program::log::Log;
 use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 
-use super::addresses::{Addresses, Listeners};
+use super::ports::{Addresses, Listeners, Ports};
 use super::steward::Steward;
 use crate::config::{Config, Limits, ViewSettings};
 use crate::host::{Clock, HostConfig, ViewHost};
-use crate::http::{App, Service, ViewState, counted, router};
-use crate::net::{Door, DoorLimits};
+use crate::http::{App, Service};
+use crate::net::DoorLimits;
 use crate::pipe::{Hub, HubError};
-use crate::receiver::{self, Inlet};
 
 /// Answers under way at a signal have so long to finish.
 const GRACE: Duration = Duration::from_secs(5);
@@ -83,42 +79,54 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServiceError> {
     let listeners = Listeners::bind(&config).await?;
-    let addresses = listeners.addresses().map_err(ServiceError::Serve)?;
     let clock = Arc::new(Clock::start());
     let hosts = start_views(&config, &clock)?;
     let hub = Hub::start(&config, &hosts, &clock).inspect_err(|_| stop_views(&hosts))?;
     let (stop, stopping) = watch::channel(false);
     let socket = options.socket.clone();
-    let steward =
-        Arc::new(Steward::new(config, options, Arc::clone(&hub), addresses, stop.clone()));
+    let (failed, mut failures) = mpsc::channel(1);
+    let limits = door_limits(&config.limits);
+    let steward = Arc::new(Steward::new(config, options, (&hub, hosts), stop.clone()));
+    let app = App::with_service(steward.states(), stopping.clone(), service(&steward, &hub));
+    let ports = Ports::serve(listeners, limits, (&hub, &app), stopping.clone(), failed);
+    let ports = ports.map_err(ServiceError::Serve).inspect_err(|_| steward.stop_views())?;
+    steward.take_over(app, ports);
     let control = socket.and_then(|path| control(&path, &steward));
-    let mut servers = serve(listeners, &steward, &hosts, &stopping);
     steward.announce();
     let hangups = tokio::spawn(Arc::clone(&steward).follow_hangups());
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
         () = stopped(stopping) => Ok(()),
-        died = follow(&hosts) => Err(ServiceError::Died(died)),
-        ended = servers.join_next() => Err(ServiceError::Serve(why(ended))),
+        died = follow(&steward) => Err(ServiceError::Died(died)),
+        failure = failures.recv() => Err(ServiceError::Serve(why(failure))),
     };
     stop.send_replace(true);
     hangups.abort();
-    let all = async { while servers.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, all).await.is_err() {
+    if tokio::time::timeout(GRACE, steward.finish()).await.is_err() {
         tracing::warn!("answers under way were cut off after {GRACE:?}");
     }
     // The socket goes last, so that who waits for the end sees it.
-    stop_views(&hosts);
+    steward.stop_views();
     hub.stop();
     drop(control);
     outcome
 }
 
-fn why(ended: Option<Result<io::Result<()>, tokio::task::JoinError>>) -> io::Error {
-    match ended {
-        Some(Ok(Err(error))) => error,
-        Some(Err(error)) => io::Error::other(error),
-        Some(Ok(Ok(()))) | None => io::Error::other("it ended by itself"),
+fn why(failure: Option<io::Error>) -> io::Error {
+    failure.unwrap_or_else(|| io::Error::other("it ended by itself"))
+}
+
+fn door_limits(limits: &Limits) -> DoorLimits {
+    let Limits { connections, idle, .. } = *limits;
+    DoorLimits { connections, idle, ..DoorLimits::default() }
+}
+
+fn service(steward: &Arc<Steward>, hub: &Arc<Hub>) -> Service {
+    let (reloading, shown) = (Arc::clone(steward), Arc::clone(steward));
+    Service {
+        hub: Arc::clone(hub),
+        reload: Box::new(move || reloading.reload().to_json()),
+        config: Box::new(move || shown.list()),
     }
 }
 
@@ -156,7 +164,7 @@ fn stop_views(hosts: &BTreeMap<String, ViewHost>) {
     hosts.values().for_each(ViewHost::stop);
 }
 
-fn host_config(settings: &ViewSettings, limits: &Limits) -> HostConfig {
+pub(super) fn host_config(settings: &ViewSettings, limits: &Limits) -> HostConfig {
     let ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
     let mut config = HostConfig { history_bytes: limits.history_bytes, ..HostConfig::default() };
     config.view.hot_threshold_ns = ns(settings.hot_file_threshold);
@@ -165,51 +173,9 @@ fn host_config(settings: &ViewSettings, limits: &Limits) -> HostConfig {
     config
 }
 
-fn serve(
-    listeners: Listeners,
-    steward: &Arc<Steward>,
-    hosts: &BTreeMap<String, ViewHost>,
-    stopping: &watch::Receiver<bool>,
-) -> JoinSet<io::Result<()>> {
-    let hub = steward.hub();
-    let Limits { connections, idle, .. } = *hub.limits();
-    let limits = DoorLimits { connections, idle, ..DoorLimits::default() };
-    let mut servers = JoinSet::new();
-    let mut serve = |listener: TcpListener, router: Router| {
-        let door = Door::new(listener, limits);
-        servers.spawn(crate::net::serve(door, router, stopped(stopping.clone())));
-    };
-    let (reloading, shown) = (Arc::clone(steward), Arc::clone(steward));
-    let service = Service {
-        hub: Arc::clone(hub),
-        reload: Box::new(move || reloading.reload().to_json()),
-        config: Box::new(move || shown.list()),
-    };
-    let states = steward.states(hosts);
-    let app = App::with_service(states, stopping.clone(), service);
-    serve(listeners.views, router(app.clone()));
-    for (ids, listener) in listeners.receivers {
-        let inlet = Inlet::receivers(Arc::clone(hub), ids, stopping.clone());
-        serve(listener, counted(app.clone(), receiver::router(inlet)));
-    }
-    servers
-}
-
 impl Steward {
-    fn states(&self, hosts: &BTreeMap<String, ViewHost>) -> Vec<ViewState> {
-        let config = self.config();
-        let states = hosts.iter().map(|(name, host)| {
-            let mut state = ViewState::new(host.clone());
-            state.gate_legacy_routes = true;
-            state.max_tree_items = config.views.get(name).and_then(|view| view.max_tree_items);
-            state.source = Some(self.describe_sources(name));
-            state
-        });
-        states.collect()
-    }
-
     fn announce(&self) {
-        let Addresses { views, receivers } = self.addresses();
+        let Some(Addresses { views, receivers }) = self.addresses() else { return };
         let mut text = format!("views: listening on http://{views}\n");
         for (ids, address) in receivers {
             let ids = ids.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -226,10 +192,10 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
 }
 
 /// Looks at the writers for ever; returns the name of a view whose writer died.
-async fn follow(hosts: &BTreeMap<String, ViewHost>) -> String {
+async fn follow(steward: &Steward) -> String {
     loop {
-        if let Some(dead) = hosts.values().find(|host| !host.running()) {
-            return dead.name().to_owned();
+        if let Some(dead) = steward.dead_view() {
+            return dead;
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -1,6 +1,9 @@
 //! Answers for the running process: its status, its configuration, a reload, the end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use fustor_agent::program::control::Question;
@@ -10,19 +13,22 @@ use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::addresses::Addresses;
+use super::ports::{Addresses, Ports};
 use super::reload::{Reloaded, compare};
-use super::run::Options;
-use crate::config::{self, Config};
-use crate::http::{Describe, describe_pipe, describe_sessions};
-use crate::pipe::{Hub, Storage};
+use super::run::{Options, host_config};
+use crate::config::{self, Config, PipeSettings};
+use crate::host::{HostConfig, ViewHost};
+use crate::http::{App, Describe, ViewState, describe_pipe, describe_sessions};
+use crate::pipe::{Copying, Hub, Storage};
 
 /// Who knows all of a process.
 pub(super) struct Steward {
     config: Mutex<Config>,
     options: Options,
     hub: Arc<Hub>,
-    addresses: Addresses,
+    hosts: Mutex<BTreeMap<String, ViewHost>>,
+    /// What is there as soon as the process serves.
+    front: OnceLock<(App, Ports)>,
     stop: watch::Sender<bool>,
     began: Instant,
 }
@@ -31,20 +37,57 @@ impl Steward {
     pub(super) fn new(
         config: Config,
         options: Options,
-        hub: Arc<Hub>,
-        addresses: Addresses,
+        (hub, hosts): (&Arc<Hub>, BTreeMap<String, ViewHost>),
         stop: watch::Sender<bool>,
     ) -> Self {
-        let config = Mutex::new(config);
-        Self { config, options, hub, addresses, stop, began: Instant::now() }
+        let (config, hosts) = (Mutex::new(config), Mutex::new(hosts));
+        let (hub, front) = (Arc::clone(hub), OnceLock::new());
+        Self { config, options, hub, hosts, front, stop, began: Instant::now() }
     }
 
-    pub(super) const fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(super) fn take_over(&self, app: App, ports: Ports) {
+        // Nobody else does this.
+        drop(self.front.set((app, ports)));
     }
 
-    pub(super) const fn addresses(&self) -> &Addresses {
-        &self.addresses
+    pub(super) fn addresses(&self) -> Option<Addresses> {
+        self.front.get().map(|(_, ports)| ports.addresses())
+    }
+
+    /// Waits for the answers under way.
+    pub(super) async fn finish(&self) {
+        if let Some((_, ports)) = self.front.get() {
+            ports.finish().await;
+        }
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, BTreeMap<String, ViewHost>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stop_views(&self) {
+        self.hosts().values().for_each(ViewHost::stop);
+    }
+
+    /// A view whose writer died.
+    pub(super) fn dead_view(&self) -> Option<String> {
+        self.hosts().values().find(|host| !host.running()).map(|host| host.name().to_owned())
+    }
+
+    /// The views as the routes see them.
+    pub(super) fn states(&self) -> Vec<ViewState> {
+        self.states_of(&self.config())
+    }
+
+    fn states_of(&self, config: &Config) -> Vec<ViewState> {
+        let state = |(name, host): (&String, &ViewHost)| {
+            let mut state = ViewState::new(host.clone());
+            state.gate_legacy_routes = true;
+            state.max_tree_items = config.views.get(name).and_then(|view| view.max_tree_items);
+            state.source = Some(self.describe_sources(name));
+            state
+        };
+        self.hosts().iter().map(state).collect()
     }
 
     pub(super) fn config(&self) -> Config {
@@ -65,14 +108,14 @@ impl Steward {
 
     /// What runs, and how it fares.
     fn status(&self, pipe: Option<&str>) -> Value {
-        if let Some(unknown) = pipe.filter(|pipe| !self.hub.pipes().contains_key(*pipe)) {
+        if let Some(unknown) = pipe.filter(|pipe| self.hub.pipe(pipe).is_none()) {
             return json!({"error": format!("pipe {unknown:?} does not run here")});
         }
         let chosen =
-            self.hub.pipes().values().filter(|one| pipe.is_none_or(|id| id == &**one.id()));
+            self.hub.pipes().into_iter().filter(|one| pipe.is_none_or(|id| id == &**one.id()));
         let pipes: Map<String, Value> = chosen
             .map(|pipe| {
-                let mut body = describe_pipe(pipe);
+                let mut body = describe_pipe(&pipe);
                 body["sessions"] = json!(describe_sessions(&self.hub, pipe.storage()));
                 body["complete"] = json!(pipe.storage().read(Roster::synced) == Sync::Complete);
                 (pipe.id().to_string(), body)
@@ -83,19 +126,18 @@ impl Steward {
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_sec": self.began.elapsed().as_secs(),
-            "views_at": format!("http://{}", self.addresses.views),
+            "views_at": self.addresses().map(|all| format!("http://{}", all.views)),
             "receivers_at": self.receivers_at(),
             "pipes": pipes,
         })
     }
 
     fn receivers_at(&self) -> Map<String, Value> {
-        let receivers = self.addresses.receivers.iter();
-        receivers
-            .flat_map(|(ids, address)| {
-                ids.iter().map(move |id| (id.clone(), json!(format!("http://{address}"))))
-            })
-            .collect()
+        let receivers = self.addresses().map(|all| all.receivers).unwrap_or_default();
+        let each = receivers.into_iter().flat_map(|(ids, address)| {
+            ids.into_iter().map(move |id| (id, json!(format!("http://{address}"))))
+        });
+        each.collect()
     }
 
     /// The configuration that runs, without its keys.
@@ -148,7 +190,7 @@ impl Steward {
         // Held throughout, so that two reloads do not mix.
         let mut running = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, mut said) = compare(&running, &wanted);
-        self.hub.reconfigure(&next);
+        self.go_over(&running, &next, &mut said);
         if let Some(log) = &self.options.log
             && next.log_level != running.log_level
         {
@@ -156,8 +198,59 @@ impl Steward {
         }
         *running = next;
         said.warnings = report.warnings().iter().map(ToString::to_string).collect();
-        tracing::info!(changed = ?said.changed, refused = ?said.refused, "configuration read again");
+        tracing::info!(added = ?said.added, removed = ?said.removed, changed = ?said.changed, refused = ?said.refused, "configuration read again");
         said
+    }
+
+    /// From one configuration to another: new views, other pipes, other ports, in this order, then what is no more goes.
+    fn go_over(&self, running: &Config, next: &Config, said: &mut Reloaded) {
+        let mut copies = Vec::new();
+        for (name, settings) in
+            next.views.iter().filter(|(name, _)| !running.views.contains_key(*name))
+        {
+            let host = host_config(settings, &next.limits);
+            match self.start_view(name, &host, sibling(running, next, name)) {
+                Ok(copy) => copies.extend(copy),
+                Err(error) => said.refused.push((format!("view {name:?}"), error.to_string())),
+            }
+        }
+        let copied: BTreeSet<String> = copies.iter().map(|(name, _)| name.clone()).collect();
+        let copies = copies.into_iter().map(|(_, copy)| copy).collect();
+        let hosts = self.hosts().clone();
+        if let Err(error) = self.hub.rewire(next, &hosts, copies) {
+            said.refused.push(("pipes".to_owned(), error.to_string()));
+        }
+        // What a view has never heard has to be told again by those who have said it before.
+        let anew = unheard(running, next, &copied);
+        let storages = self.hub.storages().into_iter();
+        storages.filter(|one| anew.contains(one.name())).for_each(|one| one.end_sessions());
+        if let Some((app, ports)) = self.front.get() {
+            said.refused.extend(ports.reopen(next));
+            let gone = |name: &String| !next.views.contains_key(name);
+            let gone: Vec<ViewHost> =
+                hosts.into_iter().filter(|(name, _)| gone(name)).map(|(_, host)| host).collect();
+            self.hosts().retain(|name, _| next.views.contains_key(name));
+            app.set_views(self.states_of(next));
+            gone.iter().for_each(ViewHost::stop);
+        }
+    }
+
+    /// Starts a view, from the state of another one if there is one that hears the same.
+    fn start_view(
+        &self,
+        name: &str,
+        host: &HostConfig,
+        sibling: Option<String>,
+    ) -> io::Result<Option<(String, Copying)>> {
+        let mut hosts = self.hosts();
+        let from = sibling.and_then(|sibling| hosts.get(&sibling).cloned());
+        let (sender, receiver) = sync_channel(1);
+        let copy = from.is_some().then_some(receiver);
+        let clock = Arc::clone(self.hub.clock());
+        let started = ViewHost::start_from(name, host.clone(), clock, copy)?;
+        hosts.insert(name.to_owned(), started);
+        let copying = |from| (name.to_owned(), Copying { from, host: host.clone(), sender });
+        Ok(from.map(copying))
     }
 
     /// Reads the configuration again at each SIGHUP, as 0.8 does.
@@ -180,6 +273,7 @@ impl Steward {
         Box::new(move || {
             let storages: Vec<Value> = hub
                 .storages_of_view(&view)
+                .iter()
                 .map(|storage| describe_storage(&hub, storage))
                 .collect();
             // Nearly always there is one, and 0.8 knows no more.
@@ -204,4 +298,29 @@ fn describe_storage(hub: &Hub, storage: &Storage) -> Value {
         "orders": backlog,
         "sessions": describe_sessions(hub, storage),
     })
+}
+
+/// The storages that feed a view, if all of them are there in both configurations alike.
+fn feeding<'a>(config: &'a Config, view: &str) -> BTreeSet<(&'a str, bool)> {
+    let feeds = |pipe: &&PipeSettings| pipe.views.iter().any(|fed| fed == view);
+    config.pipes.values().filter(feeds).map(|pipe| (&*pipe.storage, pipe.coherent)).collect()
+}
+
+/// A view that has heard everything that a new one is going to hear.
+fn sibling(running: &Config, next: &Config, name: &str) -> Option<String> {
+    let own = feeding(next, name);
+    let same = |view: &&String| feeding(running, view) == own;
+    running.views.keys().find(same).filter(|_| !own.is_empty()).cloned()
+}
+
+/// The storages that have reported before, and not to all of the views that they feed now.
+fn unheard<'a>(running: &Config, next: &'a Config, copied: &BTreeSet<String>) -> BTreeSet<&'a str> {
+    let known: BTreeSet<(&str, bool)> =
+        running.pipes.values().map(|pipe| (&*pipe.storage, pipe.coherent)).collect();
+    let views = next.views.keys().filter(|view| !copied.contains(*view));
+    let pairs = views.flat_map(|view| {
+        let heard = feeding(running, view);
+        feeding(next, view).into_iter().filter(move |storage| !heard.contains(storage))
+    });
+    pairs.filter(|storage| known.contains(storage)).map(|(word, _)| word).collect()
 }

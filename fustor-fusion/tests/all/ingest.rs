@@ -7,25 +7,25 @@ use crate::fixture::run;
 use crate::station::{Station, TWO, send};
 
 /// An event with one row, as 0.8 sends it.
-fn event(source: &str, row: &Value) -> Value {
+pub(crate) fn event(source: &str, row: &Value) -> Value {
     let fields: Vec<&String> = row.as_object().unwrap().keys().collect();
     json!({"event_type": "update", "fields": fields, "rows": [row], "index": 1_795_329_268_887_u64,
            "event_schema": "fs", "table": "files", "message_source": source})
 }
 
-fn dir(path: &str) -> Value {
+pub(crate) fn dir(path: &str) -> Value {
     let name = path.rsplit('/').next().unwrap();
     json!({"path": path, "file_name": name, "size": 4096, "modified_time": 1_795_329_268.44,
            "created_time": 1_795_329_268.44, "is_directory": true})
 }
 
-fn file(path: &str, size: u64) -> Value {
+pub(crate) fn file(path: &str, size: u64) -> Value {
     let name = path.rsplit('/').next().unwrap();
     json!({"path": path, "file_name": name, "size": size, "modified_time": 1_577_836_800.0,
            "created_time": 1_577_836_800.0, "is_directory": false})
 }
 
-fn batch(source_type: &str, is_end: bool, events: &[Value]) -> Value {
+pub(crate) fn batch(source_type: &str, is_end: bool, events: &[Value]) -> Value {
     json!({"session_id": "x", "events": events, "source_type": source_type, "is_end": is_end})
 }
 

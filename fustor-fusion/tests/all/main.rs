@@ -14,6 +14,7 @@ mod pages;
 mod polling;
 mod process;
 mod refusals;
+mod reload;
 mod routes;
 mod sealed;
 mod settings;

@@ -112,6 +112,12 @@ impl ChangeLog {
 }
 
 impl Stretch {
+    /// One step alone.
+    pub(super) fn of(step: Difference) -> Self {
+        let (since, upto) = (Position::after(step.after), step.upto);
+        Self { since, steps: vec![Arc::new(step)], upto, head: upto }
+    }
+
     /// The differences that concern `path`, at most `limit`, of the first `examine`.
     #[must_use]
     pub fn page(&self, path: &ViewPath, limit: Limit, examine: usize) -> Changes {
