@@ -51,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) packed: u64,
     /// Batches that may be under way.
     pub(crate) in_flight: u32,
+    /// How long ago a scan began after which nothing is lacking.
+    pub(crate) complete_ms: Option<u64>,
     /// The most that were, and how many came before others of their lane.
     pub(crate) under_way: (u32, u32),
     pub(crate) early: u64,
@@ -92,6 +94,7 @@ impl Server {
             audit_sec: 3600.0,
             packed: 0,
             in_flight: 1,
+            complete_ms: None,
             under_way: (0, 0),
             early: 0,
             holds: (0, 0),
@@ -415,6 +418,7 @@ impl Told {
         if self.kin == Kin::Native {
             reply["lease"] = self.lease();
             reply["directives"] = json!(self.directives);
+            reply["complete_ms"] = json!(self.complete_ms);
             reply["clock"] = json!({"t1": 1, "t2": 2, "t3": 3});
         }
         reply
