@@ -248,6 +248,8 @@ pub enum Command {
     Tick,
     /// Forget everything.
     Reset,
+    /// The view shows these storages and no others. Without it the storages are those that commands have named.
+    Storages(Vec<StorageId>),
     /// A storage's agent is attached or gone.
     Attach {
         /// The storage.

@@ -42,7 +42,8 @@ impl Roster {
         }
         self.give_up_first_scan();
         let (session, since) = (id, now.mono);
-        self.first_scan = Some(FirstScan { session, since, begun: false, wished: false, outdated: false });
+        self.first_scan =
+            Some(FirstScan { session, since, begun: false, wished: false, outdated: false });
         self.wake_by(since.plus(BEGIN_NS));
     }
 

@@ -87,6 +87,12 @@ impl Storage {
         &self.views
     }
 
+    /// Whether it feeds a view.
+    #[must_use]
+    pub fn feeds(&self, view: &str) -> bool {
+        self.views.iter().any(|fed| fed.name() == view)
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Now {

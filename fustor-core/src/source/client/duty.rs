@@ -183,7 +183,8 @@ impl Duty {
     /// due when that of whoever led before would have been.
     pub(super) fn spare(&mut self, now: BootTime, age_ns: i64, audit_ns: Option<i64>) {
         if self.scan == Scan::Owed && !self.running && self.watches_all {
-            self.scan = Scan::Had { next: audit_ns.map(|every| now.plus(every.saturating_sub(age_ns))) };
+            self.scan =
+                Scan::Had { next: audit_ns.map(|every| now.plus(every.saturating_sub(age_ns))) };
         }
     }
 

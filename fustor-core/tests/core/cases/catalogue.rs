@@ -19,7 +19,7 @@ const AREAS: &[(char, u32, &[u32])] = &[
     ('X', 28, &[22, 23]),
 ];
 /// Files whose cases have names instead of numbers.
-const UNNUMBERED: &[&str] = &["legacy", "regressions"];
+const UNNUMBERED: &[&str] = &["legacy", "storages", "regressions"];
 
 #[derive(Debug, PartialEq)]
 enum Status<'a> {
