@@ -126,7 +126,7 @@ impl Jobs {
                 Err(error) => tracing::warn!(path = command.path, %error, "no path to scan"),
             }
         }
-        BeatReply::Alive { role: role(reply.role), lease: None, orders }
+        BeatReply::Alive { role: role(reply.role), lease: None, orders, complete_ns: None }
     }
 
     fn open(&mut self, command: &wire::ScanCommand, path: ViewPath) -> Order {

@@ -3,7 +3,7 @@
 use fustor_core::client::{BeatReply, Order, Push, Resume, Task};
 use fustor_core::wire::native::{BatchHead, CONTENT_TYPE, encode};
 use fustor_core::wire::protocol as wire;
-use fustor_core::{BootTime, RootIdentity, Seq};
+use fustor_core::{BootTime, RootIdentity, SECOND, Seq};
 
 use super::body::{lease, role};
 use super::http::{Body, HOLD, Speech};
@@ -135,6 +135,9 @@ pub(super) fn beaten(reply: wire::HeartbeatReply) -> BeatReply {
         role: role(reply.role),
         lease: lease(reply.lease),
         orders: orders(reply.directives),
+        complete_ns: reply
+            .complete_ms
+            .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(SECOND / 1000)),
     }
 }
 

@@ -541,6 +541,7 @@ fn tell(status: &mut PipeStatus, client: &ClientStatus, progress: &Progress) {
     status.waiting_bytes = client.waiting_bytes;
     status.overflowed = client.overflowed;
     status.hung_up = client.hung_up;
+    status.watches_all = client.watches_all;
     status.scans = client.scans;
     status.directories = progress.directories;
     status.entries = progress.entries;

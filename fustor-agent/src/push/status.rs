@@ -45,6 +45,8 @@ pub struct PipeStatus {
     pub directories_left: u64,
     /// Directories watched.
     pub watched: u64,
+    /// Whether the whole tree was gone through once, so that all of it is watched that can be.
+    pub watches_all: bool,
     /// Reports that a directory is not covered.
     pub uncovered: u64,
     /// What went wrong last.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fustor_core::client::WALKED;
 use fustor_core::{BootTime, CyclePhase, Event, GapReason, Lane, ViewPath};
 use rustc_hash::FxHashSet;
 
@@ -263,6 +264,7 @@ impl Scanner {
         }
         match run.purpose() {
             Purpose::Cycle => self.end_cycle(),
+            Purpose::Walk if self.setup.watches.is_some() => self.setup.sink.deliver_done(WALKED),
             Purpose::Walk => {}
             Purpose::Order(id) => self.setup.sink.deliver_done(id),
         }

@@ -191,3 +191,22 @@ fn several_batches_are_under_way_and_a_lost_connection_costs_nothing() {
     drop(told);
     bench.stop();
 }
+
+#[test]
+fn a_follower_that_gets_the_lease_of_a_complete_view_reads_nothing() {
+    let mut bench = Bench::new(Kin::Native);
+    bench.server.told().leader = false;
+    bench.fill(20);
+    bench.start();
+    bench.wait_status("the watches", |status| status.watches_all);
+    let before = bench.directories();
+    bench.server.told().complete_ms = Some(1000);
+    bench.server.told().leader = true;
+    bench.wait_status("the lease", |status| status.role == "leader");
+    let beats = bench.server.told().beats.len();
+    bench.server.wait_for("some heartbeats", |told| told.beats.len() > beats + 2);
+    assert_eq!((bench.directories(), bench.server.counts().1), (before, 0));
+    fs::write(bench.root().join("d3/new"), b"55555").unwrap();
+    bench.server.wait_for("a change", |told| told.files.contains_key(&vp("/d3/new")));
+    bench.stop();
+}

@@ -51,6 +51,8 @@ pub(crate) struct Told {
     pub(crate) packed: u64,
     /// Batches that may be under way.
     pub(crate) in_flight: u32,
+    /// How long ago a scan began after which nothing is lacking.
+    pub(crate) complete_ms: Option<u64>,
     /// The most that were, and how many came before others of their lane.
     pub(crate) under_way: (u32, u32),
     pub(crate) early: u64,
@@ -92,6 +94,7 @@ impl Server {
             audit_sec: 3600.0,
             packed: 0,
             in_flight: 1,
+            complete_ms: None,
             under_way: (0, 0),
             early: 0,
             holds: (0, 0),
@@ -219,7 +222,7 @@ fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
 }
 
 /// Holds a heartbeat until there is something to tell. `None`: the agent went away, or the server does.
-fn hold<'t>(stream: &TcpStream, told: &'t Mutex<Told>) -> Option<MutexGuard<'t, Told>> {
+fn wait_held<'t>(stream: &TcpStream, told: &'t Mutex<Told>) -> Option<MutexGuard<'t, Told>> {
     let (began, session) = (Instant::now(), lock(told).sessions);
     lock(told).holds.0 += 1;
     lock(told).holds.1 += 1;
@@ -243,7 +246,7 @@ fn hold<'t>(stream: &TcpStream, told: &'t Mutex<Told>) -> Option<MutexGuard<'t, 
 }
 
 /// Lets a batch wait for those before it. `None`: the server goes away.
-fn await_turn<'t>(
+fn wait_turn<'t>(
     told: &'t Mutex<Told>,
     headers: &BTreeMap<String, String>,
     body: &[u8],
@@ -280,14 +283,14 @@ fn serve(stream: &TcpStream, shared: &Mutex<Told>) {
         let json = serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null);
         if json["held_ms"].as_u64().is_some_and(|ms| ms > 0) && told.directives.is_empty() {
             drop(told);
-            match hold(stream, shared) {
+            match wait_held(stream, shared) {
                 Some(held) => told = held,
                 None => return,
             }
         }
         if line.contains("/events") && headers["content-type"] == CONTENT_TYPE {
             drop(told);
-            match await_turn(shared, &headers, &body) {
+            match wait_turn(shared, &headers, &body) {
                 Some(turn) => told = turn,
                 None => return,
             }
@@ -415,6 +418,7 @@ impl Told {
         if self.kin == Kin::Native {
             reply["lease"] = self.lease();
             reply["directives"] = json!(self.directives);
+            reply["complete_ms"] = json!(self.complete_ms);
             reply["clock"] = json!({"t1": 1, "t2": 2, "t3": 3});
         }
         reply

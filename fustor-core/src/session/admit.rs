@@ -139,14 +139,6 @@ impl Roster {
         }
     }
 
-    /// A cycle of this session has ended, with duties that were allowed, and is applied.
-    pub fn cycle_ended(&mut self, now: Now, id: SessionId) {
-        self.advance(now);
-        if self.lease.holder() == Some(id) {
-            self.completed = Some(self.lease.epoch());
-        }
-    }
-
     /// The lanes of a session's life, wherever that life is by now.
     fn lanes_of(&mut self, id: SessionId) -> Option<&mut Lanes> {
         if self.sessions.contains_key(&id) {

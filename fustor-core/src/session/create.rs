@@ -115,6 +115,7 @@ impl Roster {
             rank: self.opened,
             until: now.mono,
             present_until: now.mono,
+            owes_scan: false,
             still_since: None,
             life,
         };
@@ -164,7 +165,13 @@ impl Roster {
     /// The rest of an opening, when the session is in its place.
     fn welcome(&mut self, now: Now, id: SessionId, resumed: bool, lost: bool) -> Created {
         let native = self.sessions.get(&id).is_some_and(Session::is_native);
+        if !resumed && let Some(session) = self.sessions.get_mut(&id) {
+            session.owes_scan = true;
+        }
         self.attend(now, id);
+        if self.lease.holder() == Some(id) {
+            self.expect_scan(now, id);
+        }
         if native {
             self.confirm_attachment(id);
         } else {

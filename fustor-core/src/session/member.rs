@@ -46,6 +46,8 @@ pub struct Session {
     pub(super) until: Mono,
     /// Until when it counts as present enough to lead.
     pub(super) present_until: Mono,
+    /// Whether its agent reports everything anew when it leads, and has not done so.
+    pub(super) owes_scan: bool,
     /// Since when its source stands still.
     pub(super) still_since: Option<Mono>,
     pub(super) life: Life,

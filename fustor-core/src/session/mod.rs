@@ -7,6 +7,7 @@ mod agents;
 mod create;
 mod door;
 mod effects;
+mod first_scan;
 mod jobs;
 mod lanes;
 mod lease;

@@ -61,6 +61,11 @@ impl Orders {
         }
     }
 
+    /// A wish to list everything.
+    pub(super) fn wish_for_everything(&mut self, storage: StorageId) {
+        self.wish(Directive::List { storage, path: ViewPath::root(), recursive: true });
+    }
+
     fn await_executor(&mut self, task: Task) {
         let id = self.open(task.clone(), None, None);
         self.waiting.insert(id);

@@ -12,6 +12,7 @@ use crate::time::{Mono, Now, Stamp};
 use super::agents::Agents;
 use super::door::{Beat, Pulse, Role, RosterConfig, SessionError, Sync};
 use super::effects::Effects;
+use super::first_scan::FirstScan;
 use super::jobs::Jobs;
 use super::lease::Lease;
 use super::member::Session;
@@ -52,6 +53,8 @@ pub struct Roster {
     /// The lease under which a cycle was completed last.
     pub(super) completed: Option<u64>,
     pub(super) orders: Orders,
+    /// The scan that the leader owes, if it does.
+    pub(super) first_scan: Option<FirstScan>,
     pub(super) jobs: Jobs,
     pub(super) effects: Effects,
     /// The root that the first native agent had.
@@ -88,6 +91,7 @@ impl Roster {
             lease: Lease::default(),
             completed: None,
             orders: Orders::default(),
+            first_scan: None,
             jobs: Jobs::default(),
             effects: Effects::default(),
             root: None,

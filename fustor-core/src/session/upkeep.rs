@@ -41,6 +41,7 @@ impl Roster {
         }
         self.declare_holes(now);
         self.elect(now);
+        self.settle_first_scan(now);
         for order in self.jobs.expire(now) {
             self.orders.withdraw(order);
         }
@@ -55,7 +56,8 @@ impl Roster {
         let ends = sessions.clone().map(|session| session.until);
         let holes = sessions.filter_map(|session| session.life.lanes.oldest_hole());
         let holes = holes.map(|since| since.plus(HOLE_NS));
-        let others = [self.lease.deadline(now.mono), self.jobs.deadline()];
+        let others =
+            [self.lease.deadline(now.mono), self.jobs.deadline(), self.first_scan_deadline()];
         ends.chain(holes).chain(others.into_iter().flatten()).min()
     }
 
@@ -83,6 +85,7 @@ impl Roster {
     }
 
     pub(super) fn gap(&mut self, now: Now, origin: Origin, reason: GapReason) {
+        self.outdate_first_scan();
         self.effects.gap(now.wall, self.storage, origin, reason);
     }
 
@@ -116,8 +119,10 @@ impl Roster {
         let able = |session: &&Session| session.can_lead(now.mono) && Some(session.id) != last;
         let order = |session: &&Session| (session.is_stalled(now.mono, &self.config), session.rank);
         if let Some(next) = self.sessions.values().filter(able).min_by_key(order) {
-            self.lease.grant(now.mono, next.id, next.lease_ttl(&self.config));
+            let id = next.id;
+            self.lease.grant(now.mono, id, next.lease_ttl(&self.config));
             self.wake_for_lease(now);
+            self.expect_scan(now, id);
         }
     }
 

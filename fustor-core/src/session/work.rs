@@ -16,10 +16,10 @@ const REASON_MAX: usize = 1024;
 impl Roster {
     /// Wishes of a view. Those about other storages are not for this roster.
     pub fn direct(&mut self, now: Now, directives: Vec<Directive>) {
-        self.advance(now);
+        let now = self.advance(now);
         for directive in directives {
             let (Directive::List { storage, .. } | Directive::Recheck { storage, .. }) = &directive;
-            if *storage == self.storage {
+            if *storage == self.storage && !self.is_fulfilled(now, &directive) {
                 self.orders.wish(directive);
             }
         }

@@ -81,13 +81,17 @@ pub(super) async fn await_turn(pipe: &Pipe, id: SessionId, head: Head) -> Result
 
 /// What the sessions must be told once a batch is applied.
 struct Follows {
+    cycle_began: bool,
     cycle_ended: bool,
     renames: Vec<(fustor_core::ViewPath, fustor_core::ViewPath)>,
 }
 
 impl Follows {
     fn of(batch: &Batch, duties: Duties) -> Self {
-        let end = |event: &Event| matches!(event, Event::Cycle { phase: CyclePhase::End, .. });
+        let has = |wanted: CyclePhase| {
+            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if *phase == wanted);
+            duties == Duties::Allowed && batch.events.iter().any(is)
+        };
         let renames = batch.events.iter().filter_map(|event| match event {
             Event::Rename { old, new, .. } => Some((old.clone(), new.clone())),
             Event::Upsert { .. }
@@ -101,7 +105,8 @@ impl Follows {
             | Event::Remark(_) => None,
         });
         Self {
-            cycle_ended: duties == Duties::Allowed && batch.events.iter().any(end),
+            cycle_began: has(CyclePhase::Begin),
+            cycle_ended: has(CyclePhase::End),
             renames: renames.collect(),
         }
     }
@@ -112,6 +117,9 @@ impl Follows {
         now: fustor_core::Now,
         session: SessionId,
     ) {
+        if self.cycle_began {
+            roster.cycle_began(now, session);
+        }
         if self.cycle_ended {
             roster.cycle_ended(now, session);
         }

@@ -12,7 +12,7 @@ use fustor_core::session::{
     Progress, Pulse, Resume, Role, SessionError,
 };
 use fustor_core::wire::protocol::{self as wire, CreateRequest, HeartbeatRequest};
-use fustor_core::{BootTime, SessionId, Stamp, ViewPath};
+use fustor_core::{BootTime, DirId, SessionId, Stamp, ViewPath};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -315,9 +315,25 @@ fn pulse_body(
             t2: received.0,
             t3: pipe.storage().now().wall.0,
         }),
+        complete_ms: pulse.lease.and_then(|_| complete_ms(pipe)),
         lease: pulse.lease.map(grant),
         directives: directives.collect(),
     })
+}
+
+/// How long ago the last scan of everything began, if no view of the storage lacks anything after it.
+fn complete_ms(pipe: &Pipe) -> Option<u64> {
+    let now = pipe.storage().now().wall;
+    let age = |view: &crate::host::ViewHost| {
+        let snapshot = view.snapshot();
+        let totals = snapshot.tree().meta(DirId::ROOT).totals;
+        let lacks = totals.gaps > 0 || totals.unlisted > 0 || !snapshot.attached();
+        let cycles = snapshot.cycles();
+        let began = cycles.last_begin.filter(|_| cycles.completed > 0 && !lacks)?;
+        Some(now.since(began).max(0).unsigned_abs() / 1_000_000)
+    };
+    let ages: Option<Vec<u64>> = pipe.storage().views().iter().map(age).collect();
+    ages?.into_iter().max()
 }
 
 fn shown(path: &ViewPath) -> String {

@@ -215,6 +215,9 @@ pub enum CreateReply {
     Failed(Failure),
 }
 
+/// What a source names as done when it has been through the whole tree to watch it.
+pub const WALKED: u64 = u64::MAX;
+
 /// The answer to a heartbeat.
 #[derive(Clone, Debug)]
 pub enum BeatReply {
@@ -226,6 +229,8 @@ pub enum BeatReply {
         lease: Option<LeaseGrant>,
         /// What to do; the same order comes again until it is acknowledged.
         orders: Vec<Order>,
+        /// How long ago the scan began after which the server lacks nothing.
+        complete_ns: Option<i64>,
     },
     /// The session is expired or unknown.
     Gone,
@@ -352,6 +357,8 @@ pub struct ClientStatus {
     pub hung_up: u64,
     /// Scans of everything that were asked for, and how many the server has in full.
     pub scans: (u64, u64),
+    /// Whether the source has been through the whole tree, so that it watches all of it.
+    pub watches_all: bool,
     /// Orders under way.
     pub orders: usize,
 }

@@ -89,6 +89,8 @@ pub(super) struct Duty {
     kind: Phase,
     /// Whether the source has been through the whole tree once, so that it watches it.
     walked: bool,
+    /// Whether it has come to the end of that.
+    watches_all: bool,
     pub(super) asked: u64,
     pub(super) had: u64,
 }
@@ -102,6 +104,7 @@ impl Duty {
             begun: false,
             kind: Phase::Idle,
             walked: false,
+            watches_all: false,
             asked: 0,
             had: 0,
         }
@@ -167,6 +170,24 @@ impl Duty {
         !std::mem::replace(&mut self.walked, true)
     }
 
+    /// The source has been through the whole tree.
+    pub(super) const fn walked_all(&mut self) {
+        self.watches_all = true;
+    }
+
+    pub(super) const fn watches_all(&self) -> bool {
+        self.watches_all
+    }
+
+    /// The server lacks nothing as of a scan that began so long ago, and what happened since is watched: the next scan is
+    /// due when that of whoever led before would have been.
+    pub(super) fn spare(&mut self, now: BootTime, age_ns: i64, audit_ns: Option<i64>) {
+        if self.scan == Scan::Owed && !self.running && self.watches_all {
+            self.scan =
+                Scan::Had { next: audit_ns.map(|every| now.plus(every.saturating_sub(age_ns))) };
+        }
+    }
+
     /// Nothing is owed before an audit is due.
     pub(super) fn skip(&mut self, now: BootTime, audit_ns: Option<i64>) {
         if self.scan == Scan::Owed {
@@ -184,6 +205,7 @@ impl Duty {
     }
 
     pub(super) fn end_acknowledged(&mut self, now: BootTime, audit_ns: Option<i64>) {
+        self.watches_all = true;
         (self.running, self.kind) = (false, Phase::Idle);
         self.had += 1;
         self.scan = Scan::Had { next: audit_ns.map(|every| now.plus(every)) };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::backoff::Backoff;
 use super::door::{
     Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant, HoldReply,
-    Phase, Push, PushReply, Resume, Role, Seqs, Standing,
+    Phase, Push, PushReply, Resume, Role, Seqs, Standing, WALKED,
 };
 use super::duty::{Duty, Lease};
 use super::lane::{Duties, Parcel, Track, phase_after};
@@ -153,7 +153,10 @@ impl Client {
             self.spool(now, lane, event);
         }
         for id in done {
-            self.tracks[index(lane)].spool.append_done(*id);
+            match *id {
+                WALKED => self.duty.walked_all(),
+                id => self.tracks[index(lane)].spool.append_done(id),
+            }
         }
     }
 
@@ -335,10 +338,13 @@ impl Client {
         let asked = session.beat_asked.take_if(|(asked, _)| *asked == attempt);
         let Some((_, sent)) = asked else { return };
         match reply {
-            BeatReply::Alive { role, lease, orders } => {
+            BeatReply::Alive { role, lease, orders, complete_ns } => {
                 session.lease =
                     Lease::heard(sent, session.dialect, role, lease, session.timeout_ns);
                 session.alive(now, sent, self.config.heartbeat_ns);
+                if let Some(age) = complete_ns.filter(|_| role == Role::Leader) {
+                    self.duty.spare(now, age, session.audit_ns);
+                }
                 self.orders.heard(attempt);
                 let fresh = self.orders.take_on(orders);
                 self.undertaken.extend(fresh.into_iter().map(Action::Perform));
@@ -642,6 +648,7 @@ impl Client {
             overflowed: self.counts.overflowed,
             hung_up: self.counts.hung_up,
             scans: (self.duty.asked, self.duty.had),
+            watches_all: self.duty.watches_all(),
             orders: self.orders.len(),
         }
     }

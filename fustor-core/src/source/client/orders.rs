@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::door::Order;
+use super::door::{Order, WALKED};
 
 /// Orders taken on at the same time. The server offers the others again.
 const ORDERS_MAX: usize = 4096;
@@ -21,7 +21,10 @@ impl Orders {
     pub(super) fn take_on(&mut self, offered: Vec<Order>) -> Vec<Order> {
         let mut fresh = Vec::new();
         for order in offered {
-            let known = self.done.contains(&order.id) || self.running.contains(&order.id);
+            // A number that means something else here is nobody's.
+            let known = order.id == WALKED
+                || self.done.contains(&order.id)
+                || self.running.contains(&order.id);
             if !known && self.running.len() < ORDERS_MAX {
                 self.running.insert(order.id);
                 fresh.push(order);

@@ -317,6 +317,9 @@ pub struct HeartbeatReply {
     /// The lease, for a leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseGrant>,
+    /// For a leader: how long ago, in milliseconds, the last scan began, if it left nothing to be listed in any view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete_ms: Option<u64>,
     /// What native agents are to do; told again until acknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<NumberedDirective>,

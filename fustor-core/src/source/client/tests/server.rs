@@ -170,7 +170,7 @@ impl Server {
         let (role, lease) = self.grant(now);
         let orders =
             self.orders.iter().map(|(id, task)| Order { id: *id, task: task.clone() }).collect();
-        BeatReply::Alive { role, lease, orders }
+        BeatReply::Alive { role, lease, orders, complete_ns: None }
     }
 
     /// What a held heartbeat is answered in the end.
