@@ -34,6 +34,10 @@ impl FirstScan {
 impl Roster {
     /// A session got the lease.
     pub(super) fn expect_scan(&mut self, now: Now, id: SessionId) {
+        // Where a scan was completed before, its rows may be younger than what the next one can disprove: the wish stays.
+        if self.completed.is_some() {
+            return;
+        }
         let owes = |session: &super::member::Session| session.is_native() && session.owes_scan;
         if self.first_scan.is_some_and(|scan| scan.session == id)
             || !self.sessions.get(&id).is_some_and(owes)
