@@ -44,7 +44,7 @@ impl AsyncClient {
         AsyncView { transport: self.0.clone(), base: format!("api/v1/views/{name}") }
     }
 
-    /// Whether every view has its first scan behind it.
+    /// Whether no route answers that it is too early.
     ///
     /// # Errors
     /// [`ClientError`] when that could not be asked.

@@ -49,7 +49,7 @@ impl Client {
         ViewHandle { runtime: Arc::clone(&self.runtime), view: self.client.view(name) }
     }
 
-    /// Whether every view has its first scan behind it.
+    /// Whether no route answers that it is too early.
     ///
     /// # Errors
     /// [`ClientError`] when that could not be asked.

@@ -89,8 +89,9 @@ fn plant(root: &Path) {
 fn ready(root: &Path) -> (Fusion, ViewHandle) {
     let fusion = Fusion::watching(root);
     let client = fusion.client();
-    wait_for("the first scan", || client.is_ready().unwrap().then_some(()));
+    assert!(client.is_ready().unwrap());
     let view = client.view("view-1");
+    wait_for("the first scan", || view.health().unwrap().first_scan_complete.then_some(()));
     (fusion, view)
 }
 
