@@ -9,7 +9,27 @@ from typing import final
 
 from fustor._types import HasIsSet, StrOrBytesPath
 
-__all__: list[str]
+__all__ = [
+    "Applied",
+    "Change",
+    "Changes",
+    "Client",
+    "ClientView",
+    "Directive",
+    "Entries",
+    "Entry",
+    "Event",
+    "Facts",
+    "Follow",
+    "Pending",
+    "ScanProgress",
+    "Settled",
+    "Snapshot",
+    "Stats",
+    "Trust",
+    "View",
+    "scan",
+]
 
 @final
 class Facts:
