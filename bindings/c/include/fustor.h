@@ -38,6 +38,15 @@
 // Something else.
 #define FUSTOR_KIND_UNKNOWN 7
 
+// It is new, or other than it was.
+#define FUSTOR_CHANGE_UPSERT 0
+
+// It is gone, with all below it.
+#define FUSTOR_CHANGE_REMOVE 1
+
+// A directory has another path, with all below it.
+#define FUSTOR_CHANGE_RENAME 2
+
 // What became of a call. Numbers are never given a new meaning.
 typedef enum {
   // It was done.
@@ -59,6 +68,9 @@ typedef enum {
   // A mistake of this library.
   FUSTOR_STATUS_PANIC = 8,
 } FustorStatus;
+
+// The differences between two snapshots. To be used by one thread at a time.
+typedef struct FustorChanges FustorChanges;
 
 // The entries of an answer. To be used by one thread at a time; keeps its snapshot.
 typedef struct FustorEntries FustorEntries;
@@ -171,6 +183,16 @@ typedef struct {
   // At most so many levels below; 0: no limit.
   uint32_t depth;
 } FustorConditions;
+
+// One difference. Its bytes belong to the changes that it came from.
+typedef struct {
+  // To which path something happened.
+  FustorBytes path;
+  // Of a rename: the path it had. Else without bytes.
+  FustorBytes old_path;
+  // One of FUSTOR_CHANGE_*.
+  uint8_t op;
+} FustorChange;
 
 // How far a scan is.
 typedef struct {
@@ -353,6 +375,29 @@ FustorStatus fustor_snapshot_find(const FustorSnapshot *snapshot,
 // # Safety
 // `snapshot` is null or a live handle that nobody uses any more.
 void fustor_snapshot_free(FustorSnapshot *snapshot);
+
+// What differs between two snapshots of one view, renames first: at most 10 000 differences. `omitted` is told how many
+// there was no room for; it may be null.
+//
+// # Safety
+// `older` and `newer` are live handles; `omitted` is null or writable; `out` is writable.
+FustorStatus fustor_snapshot_changes(const FustorSnapshot *older,
+                                     const FustorSnapshot *newer,
+                                     uint64_t *omitted,
+                                     FustorChanges **out);
+
+// The next difference; FUSTOR_STATUS_END when there are no more. Its bytes are valid until the changes are freed.
+//
+// # Safety
+// `changes` is a live handle that no other thread uses; `out` is writable.
+FustorStatus fustor_changes_next(FustorChanges *changes,
+                                 FustorChange *out);
+
+// Ends changes; null is nothing.
+//
+// # Safety
+// `changes` is null or a live handle that nobody uses any more.
+void fustor_changes_free(FustorChanges *changes);
 
 // An empty view.
 //

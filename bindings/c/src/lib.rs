@@ -4,6 +4,7 @@
 //! and are untouched on failure. Every pointer is checked for null. A handle is owned by its caller from `_new` (or the
 //! function that gave it) to `_free`. No panic crosses the edge.
 
+mod changes;
 mod edge;
 mod entries;
 mod events;
@@ -11,6 +12,10 @@ mod facts;
 mod snapshot;
 mod view;
 
+pub use changes::{
+    FUSTOR_CHANGE_REMOVE, FUSTOR_CHANGE_RENAME, FUSTOR_CHANGE_UPSERT, FustorChange, FustorChanges,
+    fustor_changes_free, fustor_changes_next, fustor_snapshot_changes,
+};
 pub use edge::{FustorBytes, FustorStatus, fustor_last_error, fustor_version};
 pub use entries::{FustorEntries, fustor_entries_free, fustor_entries_next};
 pub use events::{

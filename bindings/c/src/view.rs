@@ -9,7 +9,7 @@ use fustor_core::{
     AgentId, Batch, ClockMap, Command, Epoch, Fidelity, Mono, Now, Origin, Seq, Stamp, Verdicts,
     View, ViewConfig,
 };
-use fustor_local::{Progress, STORAGE, ScanConfig, ScanError, scan};
+use fustor_local::{Progress, STORAGE, ScanConfig, ScanError, incarnation, scan};
 
 use crate::edge::{Fault, FustorStatus, Out, bytes, end, guard, lent, lent_mut};
 use crate::events::FustorEvents;
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn fustor_view_new(out: *mut *mut FustorView) -> FustorSta
     guard(|| {
         // SAFETY: promised by C.
         let out = unsafe { Out::new(out, "out") }?;
-        out.give(FustorView { view: Mutex::new(View::new(ViewConfig::default(), 1)) });
+        out.give(FustorView { view: Mutex::new(View::new(ViewConfig::default(), incarnation())) });
         Ok(())
     })
 }

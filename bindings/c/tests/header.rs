@@ -6,8 +6,8 @@ use std::path::Path;
 use cbindgen::{Builder, Config};
 
 /// The files that export something.
-const SOURCES: [&str; 6] =
-    ["edge.rs", "facts.rs", "entries.rs", "events.rs", "snapshot.rs", "view.rs"];
+const SOURCES: [&str; 7] =
+    ["edge.rs", "facts.rs", "entries.rs", "events.rs", "snapshot.rs", "changes.rs", "view.rs"];
 
 #[test]
 fn the_header_is_up_to_date() {

@@ -4,9 +4,9 @@
 //! use std::ops::ControlFlow;
 //! use fustor_core::query::FindArgs;
 //! use fustor_core::{View, ViewConfig, ViewPath};
-//! use fustor_local::{ScanConfig, Walk, scan};
+//! use fustor_local::{ScanConfig, Walk, incarnation, scan};
 //!
-//! let mut view = View::new(ViewConfig::default(), 1);
+//! let mut view = View::new(ViewConfig::default(), incarnation());
 //! scan(&mut view, &ScanConfig::new("/srv/shared"), &mut |_| ControlFlow::Continue(()))?;
 //! let mut walk = Walk::new(&view.snapshot(), &FindArgs::below(ViewPath::root()))?;
 //! for entry in walk.next_batch(1000) {
@@ -18,10 +18,12 @@
 #![deny(missing_docs)]
 
 mod clock;
+mod incarnation;
 mod scan;
 mod walk;
 
 pub use clock::Clock;
 pub use fustor_agent::{Errors, Progress};
+pub use incarnation::incarnation;
 pub use scan::{STORAGE, ScanConfig, ScanError, scan};
 pub use walk::Walk;

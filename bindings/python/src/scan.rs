@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use fustor_core::{View as CoreView, ViewConfig};
-use fustor_local::{Progress, ScanConfig, scan as scan_into};
+use fustor_local::{Progress, ScanConfig, incarnation, scan as scan_into};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -120,7 +120,7 @@ pub(crate) fn scan(
     progress: Option<Py<PyAny>>,
     cancel: Option<Py<PyAny>>,
 ) -> PyResult<View> {
-    let mut view = CoreView::new(ViewConfig::default(), 1);
+    let mut view = CoreView::new(ViewConfig::default(), incarnation());
     let observer = Observer { progress, cancel };
     observer.scan(py, &mut view, &config(&path, workers, one_file_system))?;
     Ok(View::of(view))

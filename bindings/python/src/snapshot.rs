@@ -6,6 +6,7 @@ use fustor_core::query::{
 };
 use fustor_core::{Mono, Now, Snapshot as CoreSnapshot, Stamp, ViewPath};
 use fustor_local::Clock;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
@@ -149,6 +150,10 @@ impl Snapshot {
     fn changes(&self, py: Python<'_>, since: &Bound<'_, Self>) -> PyResult<Changes> {
         let limit = Limit::new(PAGE_MAX).map_err(|error| error::value(&error))?;
         let older = since.get();
+        if older.0.revision().incarnation != self.0.revision().incarnation {
+            let text = format!("{} is a revision of another view", older.revision());
+            return Err(PyValueError::new_err(text));
+        }
         Changes::of(py, py.detach(|| changes(&older.0, &self.0, limit)))
     }
 

@@ -6,7 +6,7 @@ use fustor_core::{
     AgentId, Batch, ClockMap, Command, Epoch, Fidelity, Mono, Now, Origin, Seq, Stamp,
     View as CoreView, ViewConfig,
 };
-use fustor_local::STORAGE;
+use fustor_local::{STORAGE, incarnation as fresh};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
@@ -69,14 +69,15 @@ fn nanoseconds(name: &str, seconds: f64) -> PyResult<i64> {
 impl View {
     /// An empty view. `hot_threshold`: a file that changed less than so many seconds ago may be incomplete.
     /// `max_entries`: how many entries it may hold, 0 for no limit. `audit_interval`: how often the source promises to
-    /// verify everything, in seconds, 0 for never. `incarnation` tells its revisions from those of another view.
+    /// verify everything, in seconds, 0 for never. `incarnation` tells its revisions from those of another view; when it
+    /// is not given, it is one that no other view of this process has.
     #[new]
-    #[pyo3(signature = (*, hot_threshold=30.0, max_entries=0, audit_interval=0.0, incarnation=1))]
+    #[pyo3(signature = (*, hot_threshold=30.0, max_entries=0, audit_interval=0.0, incarnation=None))]
     fn new(
         hot_threshold: f64,
         max_entries: u64,
         audit_interval: f64,
-        incarnation: u64,
+        incarnation: Option<u64>,
     ) -> PyResult<Self> {
         let config = ViewConfig {
             hot_threshold_ns: nanoseconds("hot_threshold", hot_threshold)?,
@@ -84,7 +85,7 @@ impl View {
             max_nodes: max_entries,
             ..ViewConfig::default()
         };
-        Ok(Self::of(CoreView::new(config, incarnation)))
+        Ok(Self::of(CoreView::new(config, incarnation.unwrap_or_else(fresh))))
     }
 
     /// A source feeds the view from now on. `writers_watched`: it sees every change, so that silence proves rest.

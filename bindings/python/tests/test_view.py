@@ -92,7 +92,9 @@ def test_paths_are_text_bytes_or_pathlike() -> None:
     for path in (odd, entry, entry.path):
         assert view.snapshot().entry(path) == entry
     assert entry.name == os.fsdecode(b"a\xff") and entry.is_file() and not entry.is_dir()
-    assert hash(entry) == hash(view.snapshot().entry(odd))
+    view.apply(2, [Event.upsert(odd, Facts(size=2), at=2)])
+    again = view.snapshot().entry(odd)
+    assert (again, hash(again)) == (entry, hash(entry))
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -120,6 +122,8 @@ def test_what_makes_no_sense_is_refused() -> None:
         view.apply(1, [1])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="hot_threshold"):
         View(hot_threshold=float("nan"))
+    with pytest.raises(ValueError, match="another view"):
+        snapshot.changes(since=View().snapshot())
     view.apply(1, [Event.upsert("/f", Facts(), at=1)])
     with pytest.raises(NotADirectoryError):
         view.snapshot().list("/f")

@@ -21,6 +21,8 @@ static void nulls(FustorView *view, FustorSnapshot *snapshot, FustorEvents *even
   FustorSettled settled;
   FustorFacts facts;
   FustorEntry entry;
+  FustorChanges *changes;
+  FustorChange change;
   FustorConditions conditions;
   memset(&conditions, 0, sizeof conditions);
   memset(&facts, 0, sizeof facts);
@@ -41,6 +43,10 @@ static void nulls(FustorView *view, FustorSnapshot *snapshot, FustorEvents *even
   NULL_REFUSED(fustor_snapshot_walk(NULL, TEXT("/"), &entries));
   NULL_REFUSED(fustor_snapshot_find(snapshot, TEXT("/"), NULL, &entries));
   NULL_REFUSED(fustor_entries_next(NULL, &entry));
+  NULL_REFUSED(fustor_snapshot_changes(NULL, snapshot, NULL, &changes));
+  NULL_REFUSED(fustor_snapshot_changes(snapshot, NULL, NULL, &changes));
+  NULL_REFUSED(fustor_snapshot_changes(snapshot, snapshot, NULL, NULL));
+  NULL_REFUSED(fustor_changes_next(NULL, &change));
   NULL_REFUSED(fustor_events_add_upsert(events, TEXT("/x"), NULL, 1));
   NULL_REFUSED(fustor_events_add_delete(NULL, TEXT("/x"), 1));
   NULL_REFUSED(fustor_events_add_listing(events, TEXT("/x"), NULL, true, 1));
@@ -49,6 +55,7 @@ static void nulls(FustorView *view, FustorSnapshot *snapshot, FustorEvents *even
   fustor_view_free(NULL);
   fustor_snapshot_free(NULL);
   fustor_entries_free(NULL);
+  fustor_changes_free(NULL);
   fustor_events_free(NULL);
 }
 
@@ -82,6 +89,14 @@ static void nonsense(FustorView *view, FustorSnapshot *snapshot, FustorEvents *e
   FustorSnapshot *later;
   OK(fustor_view_snapshot(view, &later));
   CHECK(fustor_snapshot_list(later, TEXT("/file"), &entries) == FUSTOR_STATUS_NOT_A_DIRECTORY);
+  FustorView *other;
+  FustorSnapshot *foreign;
+  FustorChanges *changes;
+  OK(fustor_view_new(&other));
+  OK(fustor_view_snapshot(other, &foreign));
+  CHECK(fustor_snapshot_changes(foreign, later, NULL, &changes) == FUSTOR_STATUS_ARGUMENT);
+  fustor_snapshot_free(foreign);
+  fustor_view_free(other);
   fustor_snapshot_free(later);
   CHECK(entries == untouched);
 }

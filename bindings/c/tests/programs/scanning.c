@@ -73,6 +73,28 @@ static void questions(const FustorSnapshot *snapshot) {
   CHECK(!settled.settled);
 }
 
+static void differences(const FustorSnapshot *before, const FustorSnapshot *after) {
+  FustorChanges *changes;
+  FustorChange change;
+  uint64_t omitted = 1;
+  OK(fustor_snapshot_changes(before, after, &omitted, &changes));
+  CHECK(omitted == 0);
+  int fresh = 0, others = 0;
+  while (fustor_changes_next(changes, &change) == FUSTOR_STATUS_OK) {
+    CHECK(change.op == FUSTOR_CHANGE_UPSERT && change.old_path.len == 0);
+    if (change.path.len == 4 && memcmp(change.path.data, "/new", 4) == 0)
+      fresh++;
+    else
+      others++;
+  }
+  /* The root has new times. */
+  CHECK(fresh == 1 && others <= 1);
+  fustor_changes_free(changes);
+  OK(fustor_snapshot_changes(after, after, NULL, &changes));
+  CHECK(fustor_changes_next(changes, &change) == FUSTOR_STATUS_END);
+  fustor_changes_free(changes);
+}
+
 int main(int argc, char **argv) {
   CHECK(argc == 2);
   char root[4096];
@@ -104,6 +126,7 @@ int main(int argc, char **argv) {
   /* Snapshots outlive the view and do not change. */
   fustor_view_free(view);
   questions(before);
+  differences(before, after);
   FustorFacts facts;
   CHECK(fustor_snapshot_lookup(before, TEXT("/new"), &facts) == FUSTOR_STATUS_NOT_FOUND);
   OK(fustor_snapshot_lookup(after, TEXT("/new"), &facts));
