@@ -2,7 +2,7 @@
 
 use fustor_core::{
     Applied, Batch, Block, BootTime, ClockMap, Command, Event, Facts, Fidelity, Kind, Mono, Now,
-    Origin, RootIdentity, Seq, Stamp, StorageId, Tier, View, ViewConfig,
+    Origin, RootIdentity, Seq, Stamp, StorageId, Tier, View, ViewConfig, ViewPath,
 };
 
 use crate::plan::Plan;
@@ -40,12 +40,29 @@ impl Feed {
         feed
     }
 
-    /// A view that holds all of `plan`.
+    /// The same view with a second storage of one file, so that what it shows is put together.
     #[must_use]
-    pub fn loaded(plan: &Plan) -> Self {
+    pub fn beside_another() -> Self {
         let mut feed = Self::new();
-        feed.load(plan, 0);
+        let other = StorageId(STORAGE.0 + 1);
+        feed.command(Command::Storages(vec![STORAGE, other]));
+        let path = ViewPath::root().join(b"of another storage");
+        let upsert = Event::Upsert {
+            path,
+            stamp: feed.stamp(),
+            tier: Tier::Atomic,
+            facts: Facts { inode: 2, nlink: 1, ..Facts::default() },
+        };
+        let batch = Batch { storage: other, ..feed.seal(vec![upsert]) };
+        feed.command(Command::Batch(batch));
         feed
+    }
+
+    /// Sends all of `plan` to a view that holds nothing of it.
+    #[must_use]
+    pub fn loaded(mut self, plan: &Plan) -> Self {
+        self.load(plan, 0);
+        self
     }
 
     /// Sends a complete listing of every directory of `plan`.
@@ -90,17 +107,20 @@ impl Feed {
 
     /// Seals and applies one batch.
     pub fn send(&mut self, events: Vec<Event>) -> Applied {
+        let batch = self.seal(events);
+        self.command(Command::Batch(batch))
+    }
+
+    fn seal(&mut self, events: Vec<Event>) -> Batch {
         self.seq += 1;
-        let origin = Origin { seq: Seq(self.seq), ..Origin::default() };
-        let batch = Batch {
+        Batch {
             storage: STORAGE,
-            origin,
+            origin: Origin { seq: Seq(self.seq), ..Origin::default() },
             clock: ClockMap::default(),
             cache_window_ns: 0,
             fidelity: Fidelity::Exact,
             events,
-        };
-        self.command(Command::Batch(batch))
+        }
     }
 
     /// Applies a batch that somebody else has sealed.

@@ -22,6 +22,12 @@ pub struct SourceConfig {
     /// True: what is mounted below the root is reported as not covered, since it has an identity of its own that may
     /// vanish while the root stays. False: it is read too, except where a directory is mounted inside itself.
     pub one_file_system: bool,
+    /// What is not looked at, as patterns: `name` matches names anywhere, `a/b` and `/name` paths below the root, `name/`
+    /// directories only. An excluded directory is reported as not covered, what is in it and everything else that is
+    /// excluded is not reported. At most [`crate::EXCLUDES_MAX`] are taken.
+    pub exclude: Vec<String>,
+    /// What the names of files must match, and of everything else but directories; `*`: all do.
+    pub file_pattern: String,
     /// Whether everything is scanned at once. Otherwise nothing is read or watched below the root before
     /// [`crate::Source::rescan`] or [`crate::Source::walk`].
     pub scan_at_start: bool,
@@ -45,6 +51,8 @@ impl SourceConfig {
             scan_workers: cpus.min(4),
             queue_capacity: 65_536,
             one_file_system: true,
+            exclude: Vec::new(),
+            file_pattern: "*".to_owned(),
             scan_at_start: true,
             watch: true,
             max_watches: None,
@@ -74,6 +82,9 @@ pub enum StartError {
     /// The number of workers is 0 or beyond [`SCAN_WORKERS_MAX`].
     #[error("{0} scan workers; 1 to {SCAN_WORKERS_MAX} are allowed")]
     Workers(usize),
+    /// More patterns than each entry can be compared with.
+    #[error("{0} patterns are excluded; at most {max} may be", max = crate::EXCLUDES_MAX)]
+    Excludes(usize),
     /// A queue that holds nothing.
     #[error("a queue of {0} paths; at least 1 is needed")]
     Queue(usize),

@@ -20,6 +20,7 @@ pub mod command;
 mod config;
 mod disk;
 pub mod doctor;
+mod filter;
 mod outbox;
 pub mod program;
 pub mod push;
@@ -30,5 +31,6 @@ mod watch;
 
 pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 pub use disk::root_identity;
+pub use filter::{EXCLUDES_MAX, PATTERN_MAX};
 pub use outbox::{Outlet, Sealed, Sink, outbox};
 pub use source::{Errors, Progress, Source, start};

@@ -10,6 +10,7 @@ use fustor_core::{Coalescer, Directive, ViewPath};
 
 use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
 use crate::disk::Root;
+use crate::filter::{EXCLUDES_MAX, Filter};
 use crate::outbox::Sink;
 use crate::scan::{Fault, Job, Purpose, Run, Scanner, Scope, Setup};
 use crate::watch::{Watcher, Watches};
@@ -40,6 +41,8 @@ pub struct Progress {
     pub uncovered: u64,
     /// Changed paths that wait for the host: groups in the realtime lane are not counted.
     pub queue_len: u64,
+    /// Names that were walked to get from the root to somewhere: what depth costs.
+    pub names_walked: u64,
     /// Since the start.
     pub elapsed: Duration,
 }
@@ -80,6 +83,10 @@ pub(crate) fn start_with(
     if config.queue_capacity == 0 {
         return Err(StartError::Queue(0));
     }
+    if config.exclude.len() > EXCLUDES_MAX {
+        return Err(StartError::Excludes(config.exclude.len()));
+    }
+    let filter = Arc::new(Filter::new(&config.exclude, &config.file_pattern));
     let root =
         Root::open(&config.root).map_err(|error| StartError::Root { root: config.root, error })?;
     let root = Arc::new(root);
@@ -94,6 +101,7 @@ pub(crate) fn start_with(
         root: Arc::clone(&root),
         sink: sink.clone(),
         watches: watches.clone(),
+        filter: Arc::clone(&filter),
         workers: config.scan_workers,
         one_file_system: config.one_file_system,
         hang_after_ns: nanoseconds(config.hang_after),
@@ -170,6 +178,7 @@ impl Source {
             watches: self.watches.as_ref().map_or(0, |watches| watches.len() as u64),
             uncovered: read(&counters.uncovered),
             queue_len: self.watches.as_ref().map_or(0, |watches| watches.waiting()),
+            names_walked: self.scanner.setup.root.names_walked(),
             elapsed: self.began.elapsed(),
         }
     }

@@ -179,6 +179,8 @@ pub enum UncoveredReason {
     Loop,
     /// Its entries changed during each of several readings, so that none was complete.
     Restless,
+    /// The configuration of its agent says that it is none of our business. Nothing is missed there.
+    Excluded,
 }
 
 /// The two ends of a scan of the whole tree.
@@ -246,6 +248,8 @@ pub enum Command {
     Tick,
     /// Forget everything.
     Reset,
+    /// The view shows these storages and no others. Without it the storages are those that commands have named.
+    Storages(Vec<StorageId>),
     /// A storage's agent is attached or gone.
     Attach {
         /// The storage.

@@ -33,7 +33,7 @@ pub use id::{AgentId, DirId, Epoch, IdError, JobId, Origin, Revision, Seq, Sessi
 pub use key::{Claim, Key, Tier};
 pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
-pub use snapshot::{Snapshot, Suspect, Trust, TrustReason, TrustState};
+pub use snapshot::{PathConflict, Snapshot, Suspect, Trust, TrustReason, TrustState};
 pub use source::client;
 pub use source::{
     Admission, Change as PathChange, Coalescer, Heat, Mark, Overflow, Place, Renamed, Step,

@@ -1,22 +1,25 @@
 //! A view: a deterministic state machine over commands. The same commands give the same state and the same answers.
 
+mod member;
+
 use std::sync::OnceLock;
 
-use im::OrdMap;
-
-use crate::event::{
-    Applied, Batch, Command, CyclePhase, Event, Fidelity, Refusal, RootIdentity, Verdict,
-};
+use crate::event::{Applied, Command, RootIdentity, Verdict};
 use crate::id::{Revision, StorageId};
-use crate::key::{Key, Tier};
-use crate::merge::{Arbiter, Hearing, ViewConfig};
+use crate::key::Key;
+use crate::merge::ViewConfig;
+use crate::path::ViewPath;
 use crate::snapshot::{Snapshot, State};
-use crate::time::{BootTime, Now, Stamp};
-use crate::tree::CheckError;
+use crate::time::{Now, Stamp};
+use crate::tree::{CheckError, Tree, Union};
+
+use member::Member;
 
 /// What a view knows of one storage beside its tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Storage {
+    /// An agent was attached at some time.
+    pub(crate) is_known: bool,
     pub(crate) root: Option<RootIdentity>,
     /// An agent is attached.
     pub(crate) attached: bool,
@@ -52,12 +55,12 @@ pub struct Cycles {
 /// assert!(view.snapshot().tree().lookup(&ViewPath::root()).is_some());
 /// ```
 pub struct View {
-    arbiter: Arbiter,
-    storages: OrdMap<StorageId, Storage>,
-    cycles: Cycles,
+    config: ViewConfig,
+    /// Its storages: nearly always one.
+    members: Vec<Member>,
+    /// What they show together, if there are several.
+    union: Option<Union>,
     revision: Revision,
-    /// How far the newest applied observation was behind its application.
-    lag_ns: Option<i64>,
     /// The state since the last command, once it was asked for. Let go before the next one, so that the view itself is
     /// never the reason for copying what it edits.
     current: OnceLock<Snapshot>,
@@ -65,16 +68,27 @@ pub struct View {
 
 impl View {
     /// An empty view: an unlisted root. `incarnation` tells its revisions from those of an earlier life.
+    ///
+    /// The first storage that a command names is the view's; each further one is shown together with it.
     #[must_use]
     pub fn new(config: ViewConfig, incarnation: u64) -> Self {
         Self {
-            arbiter: Arbiter::new(config),
-            storages: OrdMap::new(),
-            cycles: Cycles::default(),
+            members: vec![Member::new(None, config.clone())],
+            config,
+            union: None,
             revision: Revision { incarnation, n: 0 },
-            lag_ns: None,
             current: OnceLock::new(),
         }
+    }
+
+    /// A view of its own that is in the same state, in memory that both share until one of them changes it. It judges
+    /// by `config` from now on.
+    #[must_use]
+    pub fn copy(&self, config: ViewConfig, incarnation: u64) -> Self {
+        let mut members = self.members.clone();
+        members.iter_mut().for_each(|member| member.arbiter.set_config(config.clone()));
+        let revision = Revision { incarnation, ..self.revision };
+        Self { config, members, union: self.union.clone(), revision, current: OnceLock::new() }
     }
 
     /// Applies one command. Total: bad observations are refused one by one and counted.
@@ -82,171 +96,111 @@ impl View {
         let mut applied = Applied::default();
         drop(self.current.take());
         self.revision.n += 1;
-        self.arbiter.writer.begin(self.revision.n);
-        self.arbiter.expire(now.wall);
+        for member in &mut self.members {
+            member.arbiter.writer.begin(self.revision.n);
+            member.arbiter.expire(now.wall);
+        }
         match command {
-            Command::Batch(batch) => self.apply_batch(now, batch, &mut applied),
-            Command::Tick => self.tick(now, &mut applied),
-            Command::Reset => self.reset(),
-            Command::Attach { storage, root, writers_watched } => {
-                applied.verdicts.count(self.attach(storage, root, writers_watched));
+            Command::Batch(batch) => {
+                self.member(batch.storage).apply_batch(now, batch, &mut applied);
             }
-            Command::Detach { storage } => self.detach(storage, now.wall),
+            Command::Tick => {
+                self.members.iter_mut().for_each(|member| member.tick(now, &mut applied));
+            }
+            Command::Reset => {
+                let version = self.revision.n;
+                self.members.iter_mut().for_each(|member| member.reset(version));
+                self.unite();
+            }
+            Command::Storages(ids) => self.show_storages(ids),
+            Command::Attach { storage, root, writers_watched } => {
+                applied.verdicts.count(self.member(storage).attach(root, writers_watched));
+            }
+            Command::Detach { storage } => self.member(storage).detach(now.wall),
             Command::AcceptRemovals { path } => {
-                let storage = self.first_storage();
-                let mut hearing = Hearing::of_storage(now, storage, &mut applied);
-                let verdict = self.arbiter.accept_removals(&mut hearing, &path);
-                hearing.count(verdict);
+                let verdict = self.accept_removals(now, &path, &mut applied);
+                applied.verdicts.count(verdict);
             }
         }
-        self.arbiter.close_gaps();
-        applied.next_deadline = self.arbiter.next_deadline(now.wall);
+        for member in &mut self.members {
+            member.arbiter.close_gaps();
+        }
+        self.fold();
+        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline(now.wall));
+        applied.next_deadline = deadlines.flatten().min();
         applied
     }
 
-    fn apply_batch(&mut self, now: Now, mut batch: Batch, applied: &mut Applied) {
-        let mut events = std::mem::take(&mut batch.events);
-        group_by_path(&mut events);
-        let refused = self.storages.get(&batch.storage).is_some_and(|storage| storage.root_changed);
-        let mut hearing = Hearing::new(now, &batch, applied);
-        self.arbiter.note_agent(&hearing, &events);
-        for event in events {
-            if refused {
-                hearing.count(Verdict::Refused(Refusal::RootChanged));
-                continue;
-            }
-            let event = match batch.fidelity {
-                Fidelity::Exact => Some(event),
-                Fidelity::Legacy => self.arbiter.reword(&mut hearing, event),
-            };
-            if let Some(event) = event {
-                self.judge(&mut hearing, batch.storage, event);
-            }
+    /// The member for a storage: the one that has waited for its first word, or a new one.
+    fn member(&mut self, id: StorageId) -> &mut Member {
+        let at = |member: &Member| member.id.is_none_or(|known| known == id);
+        let at = self.members.iter().position(at).unwrap_or_else(|| {
+            let mut member = Member::new(Some(id), self.config.clone());
+            member.arbiter.writer.begin(self.revision.n);
+            let at = self.members.partition_point(|member| member.id < Some(id));
+            self.members.insert(at, member);
+            self.unite();
+            at
+        });
+        let count = |member: &Member| member.arbiter.writer.node_count();
+        let all: u64 = self.members.iter().map(count).sum();
+        let member = &mut self.members[at];
+        member.id = Some(id);
+        member.arbiter.count_elsewhere(all - count(member));
+        member
+    }
+
+    /// Shows these storages and no others; those that stay keep all that is known of them.
+    fn show_storages(&mut self, mut ids: Vec<StorageId>) {
+        ids.sort_unstable();
+        ids.dedup();
+        let Some(first) = ids.first() else { return };
+        if let [Member { id: id @ None, .. }] = &mut self.members[..] {
+            *id = Some(*first);
         }
-        self.arbiter.writer.settle();
-        self.arbiter.place_gaps(&mut hearing);
-        self.arbiter.writer.settle();
-    }
-
-    fn judge(&mut self, hearing: &mut Hearing<'_>, storage: StorageId, event: Event) {
-        let arbiter = &mut self.arbiter;
-        if !matches!(event, Event::Upsert { .. } | Event::Listing(_)) {
-            // Only these two take the way on which changes are carried.
-            arbiter.writer.settle();
+        let before: Vec<Option<StorageId>> = self.members.iter().map(|member| member.id).collect();
+        self.members.retain(|member| member.id.is_some_and(|id| ids.contains(&id)));
+        for id in ids.into_iter().filter(|id| !before.contains(&Some(*id))) {
+            let mut member = Member::new(Some(id), self.config.clone());
+            member.arbiter.writer.begin(self.revision.n);
+            self.members.push(member);
         }
-        let verdict = match event {
-            Event::Upsert { path, stamp, tier, facts } => {
-                self.lag_ns = Some(hearing.now().wall.since(hearing.stamp(stamp)));
-                arbiter.upsert(hearing, &path, hearing.present(stamp, tier), &facts)
-            }
-            Event::Delete { path, stamp } => arbiter.delete(hearing, &path, hearing.absent(stamp)),
-            Event::Rename { old, new, stamp, facts } => {
-                // What is renamed takes its gaps along, also those whose scope has come within this batch.
-                arbiter.place_gaps(hearing);
-                arbiter.rename(hearing, &old, &new, hearing.present(stamp, Tier::Atomic), &facts)
-            }
-            Event::Listing(listing) => {
-                if listing.dir.is_root() && self.is_other_root(storage, listing.facts.inode) {
-                    self.storage_mut(storage).root_lost = true;
-                    Verdict::Refused(Refusal::RootChanged)
-                } else {
-                    self.arbiter.listing(hearing, &listing)
-                }
-            }
-            Event::Gap { scope, stamp, reason } => {
-                arbiter.gap(hearing, &scope, hearing.stamp(stamp), reason)
-            }
-            Event::Uncovered { dir, stamp, reason } => {
-                arbiter.leave_uncovered(hearing, &dir, hearing.present(stamp, Tier::Scan), reason)
-            }
-            Event::Covered { dir } => arbiter.cover(&dir),
-            Event::Cycle { phase, stamp } => self.cycle(hearing, phase, stamp),
-            Event::Remark(remark) => arbiter.remark(hearing, &remark),
-            Event::RootLost { .. } => {
-                self.storage_mut(storage).root_lost = true;
-                Verdict::Applied
-            }
-        };
-        hearing.count(verdict);
-    }
-
-    fn is_other_root(&self, storage: StorageId, inode: u64) -> bool {
-        let root = self.storages.get(&storage).and_then(|storage| storage.root.as_ref());
-        root.is_some_and(|root| root.inode != inode)
-    }
-
-    fn cycle(&mut self, hearing: &mut Hearing<'_>, phase: CyclePhase, stamp: BootTime) -> Verdict {
-        let stamp = hearing.stamp(stamp);
-        match phase {
-            CyclePhase::Begin => {
-                self.arbiter.begin_round();
-                self.cycles.running_since = Some(stamp);
-            }
-            CyclePhase::End => {
-                let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
-                let read_since = self.arbiter.end_round(hearing, begin);
-                self.cycles.completed += 1;
-                self.cycles.last_begin = read_since.or(self.cycles.last_begin);
-                self.cycles.last_end = Some(stamp);
-            }
-        }
-        Verdict::Applied
-    }
-
-    fn tick(&mut self, now: Now, applied: &mut Applied) {
-        let storage = self.first_storage();
-        let mut hearing = Hearing::of_storage(now, storage, applied);
-        self.arbiter.expire_moves(now.wall);
-        self.arbiter.recheck_suspects(&mut hearing);
-        if self.cycles.running_since.is_none() && self.arbiter.has_debts() {
-            self.arbiter.call_in_debts(&mut hearing);
+        self.members.sort_by_key(|member| member.id);
+        if !self.members.iter().map(|member| member.id).eq(before) {
+            self.unite();
         }
     }
 
-    fn reset(&mut self) {
-        let config = self.arbiter.config().clone();
-        self.arbiter = Arbiter::new(config);
-        self.arbiter.writer.begin(self.revision.n);
-        self.cycles = Cycles::default();
-        self.lag_ns = None;
-    }
-
-    fn attach(
-        &mut self,
-        id: StorageId,
-        root: Option<RootIdentity>,
-        writers_watched: bool,
-    ) -> Verdict {
-        let storage = self.storage_mut(id);
-        let known = storage.root.take();
-        storage.root_changed = match (&known, &root) {
-            (Some(known), Some(root)) => known != root,
-            (None, _) | (_, None) => false,
-        };
-        if storage.root_changed {
-            storage.root = known;
-            return Verdict::Refused(Refusal::RootChanged);
+    /// Puts together what several storages show. Ids of directories mean something else afterwards.
+    fn unite(&mut self) {
+        let tree = |member: &Member| member.arbiter.writer.tree().clone();
+        let trees: Vec<(StorageId, Tree)> = self
+            .members
+            .iter()
+            .map(|member| (member.id.unwrap_or_default(), tree(member)))
+            .collect();
+        self.union = (trees.len() > 1).then(|| Union::new(&trees, self.revision.n));
+        if let [only] = &mut self.members[..] {
+            only.arbiter.writer.begin_lineage(self.revision.n);
         }
-        // An agent that does not know its root cannot tell that a lost one is back.
-        let root_lost = storage.root_lost && root.is_none();
-        let root = root.or(known);
-        *storage =
-            Storage { root, attached: true, writers_watched, root_lost, ..Storage::default() };
-        Verdict::Applied
     }
 
-    fn detach(&mut self, id: StorageId, now: Stamp) {
-        let storage = self.storage_mut(id);
-        storage.attached = false;
-        storage.stale_since = storage.stale_since.or(Some(now));
+    /// Shows what the members have become.
+    fn fold(&mut self) {
+        let Some(union) = &mut self.union else { return };
+        for (at, member) in self.members.iter().enumerate() {
+            union.fold(at, member.arbiter.writer.tree(), self.revision.n);
+        }
     }
 
-    fn storage_mut(&mut self, id: StorageId) -> &mut Storage {
-        self.storages.entry(id).or_default()
-    }
-
-    fn first_storage(&self) -> StorageId {
-        self.storages.get_min().map_or(StorageId(0), |(id, _)| *id)
+    fn accept_removals(&mut self, now: Now, path: &ViewPath, applied: &mut Applied) -> Verdict {
+        let mut verdict = Verdict::Stale;
+        for member in &mut self.members {
+            if member.accept_removals(now, path, applied) == Verdict::Applied {
+                verdict = Verdict::Applied;
+            }
+        }
+        verdict
     }
 
     /// The state as it is now; O(1). The first call after a command makes it, the next ones share it.
@@ -256,28 +210,26 @@ impl View {
     }
 
     fn state(&self) -> State {
+        let union = self.union.as_ref();
+        let tree = union.map_or_else(|| self.members[0].arbiter.writer.tree(), Union::tree);
         State {
             revision: self.revision,
-            tree: self.arbiter.writer.tree().clone(),
-            suspects: self.arbiter.suspects().clone(),
-            blind: self.arbiter.blind().clone(),
-            hearsay: self.arbiter.hearsay().clone(),
-            gaps: self.arbiter.gaps().clone(),
-            scopes: self.arbiter.scopes().clone(),
-            uncovered: self.arbiter.uncovered().clone(),
-            audit_interval_ns: self.arbiter.config().audit_interval_ns,
-            skew: self.arbiter.clock().skew(),
-            storages: self.storages.clone(),
-            cycles: self.cycles,
-            truncated: self.arbiter.truncated(),
-            lag_ns: self.lag_ns,
+            tree: tree.clone(),
+            holdings: self.members.iter().map(Member::holding).collect(),
+            seam: union.map(Union::seam),
+            audit_interval_ns: self.config.audit_interval_ns,
         }
     }
 
     /// Frees up to `max_dirs` directories that were cut off. True when more remain.
     pub fn release(&mut self, max_dirs: usize) -> bool {
         drop(self.current.take());
-        self.arbiter.release(max_dirs)
+        let mut more = false;
+        for member in &mut self.members {
+            more |= member.arbiter.release(max_dirs);
+        }
+        self.fold();
+        more
     }
 
     /// Verifies every invariant of the tree and of the tables beside it.
@@ -285,21 +237,11 @@ impl View {
     /// # Errors
     /// The first that does not hold.
     pub fn check(&self) -> Result<(), CheckError> {
-        self.arbiter.writer.tree().check()?;
-        self.arbiter.check_tables()
-    }
-}
-
-/// Brings neighbouring upserts into the order of their paths, so that those of one directory share the way to it. The
-/// tree does not depend on the order of evidence; deletions, renames, listings and gaps keep their places.
-fn group_by_path(events: &mut [Event]) {
-    let both =
-        |a: &Event, b: &Event| matches!((a, b), (Event::Upsert { .. }, Event::Upsert { .. }));
-    for run in events.chunk_by_mut(both) {
-        run.sort_by(|a, b| match (a, b) {
-            (Event::Upsert { path: a, .. }, Event::Upsert { path: b, .. }) => a.cmp(b),
-            (_, _) => std::cmp::Ordering::Equal,
-        });
+        for member in &self.members {
+            member.arbiter.writer.tree().check()?;
+            member.arbiter.check_tables()?;
+        }
+        self.union.as_ref().map_or(Ok(()), |union| union.tree().check())
     }
 }
 

@@ -142,6 +142,10 @@ pub struct WatchArgs {
     /// Do not ask the kernel for changes; only audits find them
     #[arg(long)]
     pub no_watch: bool,
+    /// What not to look at; may be given several times. A name, a path below DIR (with a slash in it), or a directory
+    /// (with a slash at its end), each with *, ? and [a-z]
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub exclude: Vec<String>,
     /// How the log on standard error looks
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
@@ -175,6 +179,13 @@ fn view_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn pattern(text: &str) -> Result<String, String> {
+    if text.trim_matches('/').is_empty() || text.len() > fustor_agent::PATTERN_MAX {
+        return Err(format!("a pattern has 1 to {} bytes", fustor_agent::PATTERN_MAX));
+    }
+    Ok(text.to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(number).map_err(|error| error.to_string())
@@ -203,6 +214,7 @@ mod tests {
             &["watch"][..],
             &["watch", "/a", "--port", "70000"],
             &["watch", "/a", "--view", "a/b"],
+            &["watch", "/a", "--exclude", "/"],
             &["watch", "/a", "--hot-file-threshold", "-1"],
             &["watch", "/a", "--audit-interval", "0"],
             &["watsch", "/a"],

@@ -10,7 +10,7 @@ const BATCH: usize = 1000;
 
 pub(crate) fn verdicts(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let mut rng = Rng::new(5);
     let mut group = c.benchmark_group("merge/upsert_1000");
     group.throughput(Throughput::Elements(BATCH as u64));
@@ -49,7 +49,7 @@ pub(crate) fn verdicts(c: &mut Criterion<CpuTime>) {
 /// A thousand deletes of files that were created outside of the clock.
 pub(crate) fn delete(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let mut rng = Rng::new(9);
     let mut group = c.benchmark_group("merge");
     group.throughput(Throughput::Elements(BATCH as u64));

@@ -17,7 +17,7 @@ const SLICE: usize = 16_384;
 
 pub(crate) fn queries(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let feed = Feed::loaded(&plan);
+    let feed = Feed::new().loaded(&plan);
     let (snapshot, now) = (feed.view.snapshot(), feed.now());
     scans(c, &plan, &snapshot);
     streams(c, &plan, &snapshot, now);

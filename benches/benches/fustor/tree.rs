@@ -22,14 +22,20 @@ pub(crate) fn load(c: &mut Criterion<CpuTime>) {
         let plan = Plan::new(shape, files, Times::Fresh);
         group.throughput(Throughput::Elements(plan.rows()));
         group.bench_function(BenchmarkId::from_parameter(shape.name()), |b| {
-            b.iter_custom(|times| (0..times).map(|_| load_once(&plan).1).sum());
+            b.iter_custom(|times| (0..times).map(|_| load_once(Feed::new(), &plan).1).sum());
         });
     }
+    let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
+    group.throughput(Throughput::Elements(plan.rows()));
+    group.bench_function("mixed_beside_another_storage", |b| {
+        let once = |_| load_once(Feed::beside_another(), &plan).1;
+        b.iter_custom(|times| (0..times).map(once).sum());
+    });
     group.finish();
 }
 
-fn load_once(plan: &Plan) -> (Feed, Duration) {
-    let mut feed = Feed::new();
+fn load_once(mut feed: Feed, plan: &Plan) -> (Feed, Duration) {
+    let before = feed.view.snapshot().tree().meta(DirId::ROOT).totals.files;
     let mut spent = Duration::ZERO;
     let mut from = 0;
     while from < plan.dirs().len() {
@@ -37,20 +43,26 @@ fn load_once(plan: &Plan) -> (Feed, Duration) {
         from += events.len();
         spent += send(&mut feed, events).1;
     }
-    assert_eq!(feed.view.snapshot().tree().meta(DirId::ROOT).totals.files, plan.files());
+    let files = feed.view.snapshot().tree().meta(DirId::ROOT).totals.files;
+    assert_eq!(files, before + plan.files());
     (feed, spent)
 }
 
 /// Single rows all over the tree, the worst case of a writer.
 pub(crate) fn upsert(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let mut rng = Rng::new(7);
     let mut group = c.benchmark_group("tree/upsert_1000");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("alone", |b| {
         b.iter_custom(|times| (0..times).map(|_| upserts(&mut feed, &plan, &mut rng)).sum());
     });
+    let mut beside = Feed::beside_another().loaded(&plan);
+    group.bench_function("beside_another_storage", |b| {
+        b.iter_custom(|times| (0..times).map(|_| upserts(&mut beside, &plan, &mut rng)).sum());
+    });
+    drop(beside);
     // Two published states are alive at any time; letting go of the older one is counted apart.
     let mut held = [feed.view.snapshot(), feed.view.snapshot()];
     group.bench_function("snapshot_held", |b| {
@@ -90,7 +102,7 @@ fn upserts(feed: &mut Feed, plan: &Plan, rng: &mut Rng) -> Duration {
 /// Directories in scan order, as an audit sends them; time per thousand rows.
 pub(crate) fn rescan(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let mut group = c.benchmark_group("tree/rescan_1000");
     group.throughput(Throughput::Elements(BATCH as u64));
     for (name, changing) in [("unchanged", false), ("changed", true)] {
@@ -125,7 +137,7 @@ fn rows_of(event: &Event) -> u64 {
 /// A directory with thousands of files below it gets another name, or goes.
 pub(crate) fn subtree(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let top = a_subtree(&feed, &plan);
     let (here, there) = (plan.dir_path(top), ViewPath::parse(b"/moved elsewhere").expect("a path"));
     let mut group = c.benchmark_group("tree/subtree");
@@ -142,7 +154,7 @@ pub(crate) fn subtree(c: &mut Criterion<CpuTime>) {
             (0..times).map(|_| once()).sum()
         });
     });
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     group.bench_function("remove", |b| {
         b.iter_custom(|times| (0..times).map(|_| remove(&mut feed, &plan, top).0).sum());
     });
@@ -187,7 +199,7 @@ fn remove(feed: &mut Feed, plan: &Plan, top: usize) -> (Duration, Duration) {
 
 pub(crate) fn read(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let feed = Feed::loaded(&plan);
+    let feed = Feed::new().loaded(&plan);
     let snapshot = feed.view.snapshot();
     let tree = snapshot.tree();
     let mut rng = Rng::new(3);
@@ -309,7 +321,7 @@ fn walk_rows(tree: &Tree) -> u64 {
 
 pub(crate) fn compare(c: &mut Criterion<CpuTime>) {
     let plan = Plan::new(Shape::Mixed, entries(), Times::Fresh);
-    let mut feed = Feed::loaded(&plan);
+    let mut feed = Feed::new().loaded(&plan);
     let mut rng = Rng::new(11);
     let old = feed.view.snapshot();
     upserts(&mut feed, &plan, &mut rng);
@@ -335,7 +347,7 @@ pub(crate) fn drop_all(c: &mut Criterion<CpuTime>) {
     group.bench_function("drop", |b| {
         b.iter_custom(|times| {
             let once = |_| {
-                let feed = Feed::loaded(&plan);
+                let feed = Feed::new().loaded(&plan);
                 CpuTime::of(|| drop(feed)).1
             };
             (0..times).map(once).sum()

@@ -45,20 +45,57 @@ unsafe impl GlobalAlloc for Counting {
 static GLOBAL: Counting = Counting;
 
 /// Each case has a process of its own: what an earlier one left in the allocator would hide growth.
-const CASES: [(Shape, Times); 6] = [
-    (Shape::Mixed, Times::Fresh),
-    (Shape::Mixed, Times::Restored),
-    (Shape::Uuid, Times::Fresh),
-    (Shape::Huge, Times::Fresh),
-    (Shape::Deep, Times::Fresh),
-    (Shape::Tiny, Times::Fresh),
+const CASES: [(Shape, Case); 8] = [
+    (Shape::Mixed, Case::Fresh),
+    (Shape::Mixed, Case::Restored),
+    (Shape::Mixed, Case::BesideAnother),
+    (Shape::Uuid, Case::Fresh),
+    (Shape::Huge, Case::Fresh),
+    (Shape::Deep, Case::Fresh),
+    (Shape::Tiny, Case::Fresh),
+    (Shape::Tiny, Case::BesideAnother),
 ];
+
+/// What a tree is loaded with, or beside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    /// Files that were written in place.
+    Fresh,
+    /// Files that were copied with their old times.
+    Restored,
+    /// Fresh files in a view that shows a second storage too.
+    BesideAnother,
+}
+
+impl Case {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Restored => "restored",
+            Self::BesideAnother => "beside_another_storage",
+        }
+    }
+
+    const fn times(self) -> Times {
+        match self {
+            Self::Fresh | Self::BesideAnother => Times::Fresh,
+            Self::Restored => Times::Restored,
+        }
+    }
+
+    fn feed(self) -> Feed {
+        match self {
+            Self::Fresh | Self::Restored => Feed::new(),
+            Self::BesideAnother => Feed::beside_another(),
+        }
+    }
+}
 
 fn main() -> ExitCode {
     if let Some(case) = std::env::args().nth(1) {
         let case: usize = case.parse().expect("the number of a case");
-        let (shape, times) = CASES[case];
-        measure(&Plan::new(shape, entries(), times), shape, times);
+        let (shape, case) = CASES[case];
+        measure(&Plan::new(shape, entries(), case.times()), shape, case);
         return ExitCode::SUCCESS;
     }
     let program = std::env::current_exe().expect("this program has a path");
@@ -71,15 +108,11 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn measure(plan: &Plan, shape: Shape, times: Times) {
+fn measure(plan: &Plan, shape: Shape, case: Case) {
     let before = Usage::now();
-    let mut feed = Feed::loaded(plan);
-    let case = match times {
-        Times::Fresh => "fresh",
-        Times::Restored => "restored",
-    };
-    report(plan, shape, case, plan.files(), before);
-    if (shape, times) == CASES[0] {
+    let mut feed = case.feed().loaded(plan);
+    report(plan, shape, case.name(), plan.files(), before);
+    if (shape, case) == CASES[0] {
         let files = an_hour_of_events(&mut feed, plan);
         report(plan, shape, "after_random_upserts", files, before);
     }

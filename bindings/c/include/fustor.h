@@ -47,6 +47,9 @@
 // A directory has another path, with all below it.
 #define FUSTOR_CHANGE_RENAME 2
 
+// More than is told one by one: everything may differ.
+#define FUSTOR_CHANGE_RESYNC 3
+
 // What became of a call. Numbers are never given a new meaning.
 typedef enum {
   // It was done.
@@ -376,14 +379,13 @@ FustorStatus fustor_snapshot_find(const FustorSnapshot *snapshot,
 // `snapshot` is null or a live handle that nobody uses any more.
 void fustor_snapshot_free(FustorSnapshot *snapshot);
 
-// What differs between two snapshots of one view, renames first: at most 10 000 differences. `omitted` is told how many
-// there was no room for; it may be null.
+// What differs between two snapshots of one view, renames first. More than 65 536 of them are told as one
+// FUSTOR_CHANGE_RESYNC.
 //
 // # Safety
-// `older` and `newer` are live handles; `omitted` is null or writable; `out` is writable.
+// `older` and `newer` are live handles; `out` is writable.
 FustorStatus fustor_snapshot_changes(const FustorSnapshot *older,
                                      const FustorSnapshot *newer,
-                                     uint64_t *omitted,
                                      FustorChanges **out);
 
 // The next difference; FUSTOR_STATUS_END when there are no more. Its bytes are valid until the changes are freed.

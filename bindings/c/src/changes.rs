@@ -1,6 +1,7 @@
 //! What differs between two snapshots, one difference after the other.
 
-use fustor_core::query::{Changed, Limit, Op, PAGE_MAX, changes};
+use fustor_core::query::{Changed, Op};
+use fustor_local::differences;
 
 use crate::edge::{Fault, FustorBytes, FustorStatus, Out, end, guard, lent, lent_mut};
 use crate::snapshot::FustorSnapshot;
@@ -11,6 +12,8 @@ pub const FUSTOR_CHANGE_UPSERT: u8 = 0;
 pub const FUSTOR_CHANGE_REMOVE: u8 = 1;
 /// A directory has another path, with all below it.
 pub const FUSTOR_CHANGE_RENAME: u8 = 2;
+/// More than is told one by one: everything may differ.
+pub const FUSTOR_CHANGE_RESYNC: u8 = 3;
 
 /// The differences between two snapshots. To be used by one thread at a time.
 pub struct FustorChanges {
@@ -36,22 +39,22 @@ impl FustorChange {
         let (op, old_path): (_, &[u8]) = match &changed.op {
             Op::Upsert => (FUSTOR_CHANGE_UPSERT, b""),
             Op::Remove => (FUSTOR_CHANGE_REMOVE, b""),
-            Op::Rename { from } => (FUSTOR_CHANGE_RENAME, from.as_bytes()),
+            Op::Rename { from } => (FUSTOR_CHANGE_RENAME, from),
+            Op::Resync => (FUSTOR_CHANGE_RESYNC, b""),
         };
         Self { path: bytes(&changed.path), old_path: bytes(old_path), op }
     }
 }
 
-/// What differs between two snapshots of one view, renames first: at most 10 000 differences. `omitted` is told how many
-/// there was no room for; it may be null.
+/// What differs between two snapshots of one view, renames first. More than 65 536 of them are told as one
+/// FUSTOR_CHANGE_RESYNC.
 ///
 /// # Safety
-/// `older` and `newer` are live handles; `omitted` is null or writable; `out` is writable.
+/// `older` and `newer` are live handles; `out` is writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fustor_snapshot_changes(
     older: *const FustorSnapshot,
     newer: *const FustorSnapshot,
-    omitted: *mut u64,
     out: *mut *mut FustorChanges,
 ) -> FustorStatus {
     guard(|| {
@@ -61,14 +64,8 @@ pub unsafe extern "C" fn fustor_snapshot_changes(
         if older.0.revision().incarnation != newer.0.revision().incarnation {
             return Err(Fault::new(FustorStatus::Argument, &"the snapshots are of two views"));
         }
-        let limit = Limit::new(PAGE_MAX);
-        let limit = limit.map_err(|error| Fault::new(FustorStatus::Argument, &error))?;
-        let found = changes(&older.0, &newer.0, limit);
-        if !omitted.is_null() {
-            // SAFETY: promised by C.
-            unsafe { Out::new(omitted, "omitted") }?.write(found.omitted);
-        }
-        out.give(FustorChanges { changes: found.changes, at: 0 });
+        let changes = differences(&older.0, &newer.0);
+        out.give(FustorChanges { changes, at: 0 });
         Ok(())
     })
 }

@@ -13,8 +13,8 @@ mod snapshot;
 mod view;
 
 pub use changes::{
-    FUSTOR_CHANGE_REMOVE, FUSTOR_CHANGE_RENAME, FUSTOR_CHANGE_UPSERT, FustorChange, FustorChanges,
-    fustor_changes_free, fustor_changes_next, fustor_snapshot_changes,
+    FUSTOR_CHANGE_REMOVE, FUSTOR_CHANGE_RENAME, FUSTOR_CHANGE_RESYNC, FUSTOR_CHANGE_UPSERT,
+    FustorChange, FustorChanges, fustor_changes_free, fustor_changes_next, fustor_snapshot_changes,
 };
 pub use edge::{FustorBytes, FustorStatus, fustor_last_error, fustor_version};
 pub use entries::{FustorEntries, fustor_entries_free, fustor_entries_next};

@@ -230,7 +230,7 @@ pub struct Settled {
 /// One difference between two revisions.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Change {
-    /// `upsert`, `remove` or `rename`.
+    /// `upsert`, `remove`, `rename` or `resync`: more than is told one by one.
     pub op: String,
     /// The path, readable.
     pub path: String,
@@ -261,12 +261,12 @@ impl Change {
 pub struct Changes {
     /// The older revision.
     pub from: String,
-    /// The newer one: what to ask with next.
+    /// The newer one: what to ask with once there is no `next`.
     pub to: String,
     /// The differences.
     pub changes: Vec<Change>,
-    /// Differences that there was no room for.
-    pub omitted: u64,
+    /// What to ask with for the next page.
+    pub next: Option<String>,
 }
 
 /// A child and its measure.

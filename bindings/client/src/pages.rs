@@ -105,14 +105,14 @@ impl Follow {
         outcome
     }
 
-    /// What differs since the last call, or since the beginning; nothing when nothing does. More than `limit` of them
-    /// are counted as omitted.
+    /// What differs since the last call, or since the beginning; nothing when nothing does. At most
+    /// `limit` of them; what there is more comes with the next call.
     ///
     /// # Errors
     /// [`ClientError`]; after [`ClientError::Gone`] begin again.
     pub fn next_changes(&mut self, limit: Option<usize>) -> Result<Changes, ClientError> {
         let changes = self.view.changes(&self.since, limit)?;
-        self.since.clone_from(&changes.to);
+        self.since.clone_from(changes.next.as_ref().unwrap_or(&changes.to));
         Ok(changes)
     }
 }

@@ -33,6 +33,7 @@ impl Fusion {
         let config = FeedConfig {
             root: root.to_owned(),
             watch: true,
+            exclude: Vec::new(),
             audit_interval: Duration::from_secs(3600),
         };
         let feed = Feed::start(&host, &config).unwrap();

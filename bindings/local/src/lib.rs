@@ -18,11 +18,13 @@
 #![deny(missing_docs)]
 
 mod clock;
+mod differences;
 mod incarnation;
 mod scan;
 mod walk;
 
 pub use clock::Clock;
+pub use differences::differences;
 pub use fustor_agent::{Errors, Progress};
 pub use incarnation::incarnation;
 pub use scan::{STORAGE, ScanConfig, ScanError, scan};

@@ -1,11 +1,11 @@
 //! An immutable state of a view, and the questions to it.
 
 use fustor_core::query::{
-    Entry as CoreEntry, FindArgs, Limit, NotFound, PAGE_MAX, SettledArgs, TopArgs, TopBy, changes,
-    settled, subtree_stats, top, trust,
+    Entry as CoreEntry, FindArgs, Limit, NotFound, SettledArgs, TopArgs, TopBy, settled,
+    subtree_stats, top, trust,
 };
 use fustor_core::{Mono, Now, Snapshot as CoreSnapshot, Stamp, ViewPath};
-use fustor_local::Clock;
+use fustor_local::{Clock, differences};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -145,16 +145,16 @@ impl Snapshot {
         found.map(Into::into).map_err(|error| error::not_found(&error))
     }
 
-    /// What differs between an earlier state of the same view and this one: at most 10 000 differences, the others are
-    /// counted.
+    /// What differs between an earlier state of the same view and this one. More than 65 536 differences are
+    /// told as one "resync".
     fn changes(&self, py: Python<'_>, since: &Bound<'_, Self>) -> PyResult<Changes> {
-        let limit = Limit::new(PAGE_MAX).map_err(|error| error::value(&error))?;
         let older = since.get();
         if older.0.revision().incarnation != self.0.revision().incarnation {
             let text = format!("{} is a revision of another view", older.revision());
             return Err(PyValueError::new_err(text));
         }
-        Changes::of(py, py.detach(|| changes(&older.0, &self.0, limit)))
+        let found = py.detach(|| differences(&older.0, &self.0));
+        Changes::of(py, older.revision(), self.revision(), found)
     }
 
     /// Everything as a stream of Arrow record batches, for polars, pandas, pyarrow and duckdb.

@@ -1,8 +1,6 @@
 //! Answers that are a few numbers and words, of a snapshot or of a fusion.
 
-use fustor_core::query::{
-    Basis, Changed, Changes as CoreChanges, Op, Settled as CoreSettled, SubtreeStats,
-};
+use fustor_core::query::{Basis, Changed, Op, Settled as CoreSettled, SubtreeStats};
 use fustor_core::{Trust as CoreTrust, TrustState};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -229,7 +227,8 @@ impl Change {
         let (op, old_path) = match changed.op {
             Op::Upsert => ("upsert", None),
             Op::Remove => ("remove", None),
-            Op::Rename { from } => ("rename", Some(from.as_bytes().to_vec())),
+            Op::Rename { from } => ("rename", Some(from.into_vec())),
+            Op::Resync => ("resync", None),
         };
         Self { op: op.to_owned(), path: changed.path.into_vec(), old_path }
     }
@@ -242,6 +241,7 @@ impl Change {
 #[pymethods]
 impl Change {
     /// "upsert": new, or other than it was. "remove": gone with all below it. "rename": a directory moved.
+    /// "resync": more than is told one by one.
     #[getter]
     fn op(&self) -> &str {
         &self.op
@@ -280,19 +280,20 @@ pub(crate) struct Changes {
     to_revision: String,
     /// The differences, renames first.
     changes: Vec<Py<Change>>,
-    /// Differences that there was no room for.
-    omitted: u64,
+    /// What to ask a server with for more of them; None when this is all.
+    next: Option<String>,
 }
 
 impl Changes {
-    pub(crate) fn of(py: Python<'_>, found: CoreChanges) -> PyResult<Self> {
-        let changes = found.changes.into_iter().map(|change| Py::new(py, Change::of(change)));
-        Ok(Self {
-            from_revision: found.from.to_string(),
-            to_revision: found.to.to_string(),
-            changes: changes.collect::<PyResult<_>>()?,
-            omitted: found.omitted,
-        })
+    pub(crate) fn of(
+        py: Python<'_>,
+        from_revision: String,
+        to_revision: String,
+        found: Vec<Changed>,
+    ) -> PyResult<Self> {
+        let changes = found.into_iter().map(|change| Py::new(py, Change::of(change)));
+        let changes = changes.collect::<PyResult<_>>()?;
+        Ok(Self { from_revision, to_revision, changes, next: None })
     }
 
     pub(crate) fn told(py: Python<'_>, found: fustor_client::Changes) -> PyResult<Self> {
@@ -301,7 +302,7 @@ impl Changes {
             from_revision: found.from,
             to_revision: found.to,
             changes: changes.collect::<PyResult<_>>()?,
-            omitted: found.omitted,
+            next: found.next,
         })
     }
 }
@@ -313,6 +314,6 @@ impl Changes {
     }
 
     fn __repr__(&self) -> String {
-        format!("Changes({} changes, omitted={})", self.changes.len(), self.omitted)
+        format!("Changes({} changes)", self.changes.len())
     }
 }

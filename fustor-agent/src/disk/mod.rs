@@ -1,18 +1,20 @@
 //! Looking at one file system below one root: opening directories and `lstat`, never outside and never writing.
 
 mod statx;
+mod walk;
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use fustor_core::{RootIdentity, ViewPath};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 pub(crate) use statx::{Freshness, Look, look_at, look_through};
+pub(crate) use walk::Walk;
 
 /// One system call takes at most 4096 bytes of path with its NUL.
 const STEP_MAX: usize = 4000;
@@ -27,6 +29,8 @@ pub(crate) struct Root {
     look: Look,
     /// `openat2` is missing before Linux 5.6 and forbidden in some sandboxes.
     has_openat2: AtomicBool,
+    /// Names that were walked so far to get from the root to somewhere.
+    names_walked: AtomicU64,
 }
 
 impl Root {
@@ -35,11 +39,18 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty())?;
         let look = look_through(fd.as_fd())?;
-        Ok(Self { fd, path: path.to_path_buf(), look, has_openat2: AtomicBool::new(true) })
+        let path = path.to_path_buf();
+        let (has_openat2, names_walked) = (AtomicBool::new(true), AtomicU64::new(0));
+        Ok(Self { fd, path, look, has_openat2, names_walked })
     }
 
     pub(crate) fn look(&self) -> &Look {
         &self.look
+    }
+
+    /// What getting from the root to somewhere has cost so far, in names.
+    pub(crate) fn names_walked(&self) -> u64 {
+        self.names_walked.load(Ordering::Relaxed)
     }
 
     /// Whether the configured path still leads to the directory that was opened.
@@ -64,20 +75,28 @@ impl Root {
     /// Opens a directory below the root as a place to look from, following no symlink.
     pub(crate) fn handle(&self, path: &ViewPath) -> io::Result<OwnedFd> {
         let flags = DIRECTORY | OFlags::PATH;
-        let mut rest = &path.as_bytes()[1..];
+        let rest = &path.as_bytes()[1..];
         if rest.is_empty() {
             return Ok(openat(&self.fd, c".", flags, Mode::empty())?);
         }
-        let mut from: Option<OwnedFd> = None;
-        while !rest.is_empty() {
-            let (step, after) = split_step(rest);
-            from = Some(self.step(from.as_ref().unwrap_or(&self.fd).as_fd(), step, flags)?);
-            rest = after;
-        }
-        from.ok_or_else(|| Errno::INVAL.into())
+        self.descend(self.fd.as_fd(), rest)
     }
 
-    fn step(&self, from: BorrowedFd<'_>, step: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+    /// The same from a directory below the root on, by at least one name.
+    fn descend(&self, from: BorrowedFd<'_>, mut rest: &[u8]) -> io::Result<OwnedFd> {
+        let mut at: Option<OwnedFd> = None;
+        while !rest.is_empty() {
+            let (step, after) = split_step(rest);
+            at = Some(self.step(at.as_ref().map_or(from, AsFd::as_fd), step)?);
+            rest = after;
+        }
+        at.ok_or_else(|| Errno::INVAL.into())
+    }
+
+    fn step(&self, from: BorrowedFd<'_>, step: &[u8]) -> io::Result<OwnedFd> {
+        let flags = DIRECTORY | OFlags::PATH;
+        let names = 1 + step.iter().filter(|b| **b == b'/').count() as u64;
+        self.names_walked.fetch_add(names, Ordering::Relaxed);
         if self.has_openat2.load(Ordering::Relaxed) {
             match openat2(from, step, flags, Mode::empty(), BENEATH) {
                 Err(Errno::NOSYS | Errno::PERM) => self.has_openat2.store(false, Ordering::Relaxed),

@@ -1,4 +1,5 @@
-//! The connections to one fusion: one for heartbeats, others for everything else, so that no batch delays a heartbeat.
+//! The connections to one fusion: one for heartbeats, one that is held open, others for everything else, so that no batch
+//! delays a heartbeat.
 
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub enum FusionError {
 
 /// A heartbeat that takes longer is of no use: the lease is over.
 const BEAT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long fusion is asked to hold a heartbeat.
+pub(super) const HOLD: Duration = Duration::from_secs(10);
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// An answer that is longer is none of ours.
 const ANSWER_MAX: usize = 16 << 20;
@@ -76,8 +79,23 @@ const ANSWER_MAX: usize = 16 << 20;
 pub(super) enum Line {
     /// Heartbeats.
     Beat,
+    /// The heartbeat that fusion holds.
+    Hold,
     /// Everything else.
     Work,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// There was no connection.
+    NotReached,
+    /// The connection broke.
+    Broke,
+    /// It was reached and took too long.
+    TooLong,
+    /// What was asked for cannot stand in an address.
+    NoAddress,
 }
 
 /// The connections.
@@ -85,6 +103,7 @@ pub(super) enum Line {
 pub(super) struct Http {
     base: Url,
     beats: Client,
+    holds: Client,
     work: Client,
     pub(super) compress: bool,
 }
@@ -144,7 +163,8 @@ impl Http {
             Compression::Off => false,
         };
         let beats = client(config.timeout.min(BEAT_PATIENCE))?;
-        Ok(Self { base, beats, work: client(config.timeout)?, compress })
+        let holds = client(HOLD + BEAT_PATIENCE)?;
+        Ok(Self { base, beats, holds, work: client(config.timeout)?, compress })
     }
 
     /// Sends one request. `Err`: there was no answer.
@@ -155,19 +175,35 @@ impl Http {
         path: &str,
         body: Option<Body>,
     ) -> Result<Answer, Failure> {
+        self.exchange(line, method, path, body).await.map_err(|silence| match silence {
+            Silence::NotReached | Silence::Broke => Failure::Unreachable,
+            // Coming again at once makes it worse.
+            Silence::TooLong | Silence::NoAddress => Failure::Refused { after_ns: None },
+        })
+    }
+
+    /// The same; `Err` says what kind of silence it was.
+    pub(super) async fn exchange(
+        &self,
+        line: Line,
+        method: Method,
+        path: &str,
+        body: Option<Body>,
+    ) -> Result<Answer, Silence> {
         let silent = |error: reqwest::Error| {
             tracing::debug!(path, error = %Chain(&error), "no answer");
-            // It was reached and took too long: coming again at once makes it worse.
-            match error.is_timeout() && !error.is_connect() {
-                true => Failure::Refused { after_ns: None },
-                false => Failure::Unreachable,
+            match (error.is_connect(), error.is_timeout()) {
+                (true, _) => Silence::NotReached,
+                (false, true) => Silence::TooLong,
+                (false, false) => Silence::Broke,
             }
         };
         let client = match line {
             Line::Beat => &self.beats,
+            Line::Hold => &self.holds,
             Line::Work => &self.work,
         };
-        let url = self.base.join(path).map_err(|_| Failure::Refused { after_ns: None })?;
+        let url = self.base.join(path).map_err(|_| Silence::NoAddress)?;
         let mut request = client.request(method, url);
         if let Some(body) = body {
             request = request.header("content-type", body.kind);

@@ -6,7 +6,7 @@ use fustor_core::wire::protocol as wire;
 use fustor_core::{BootTime, RootIdentity, Seq};
 
 use super::body::{lease, role};
-use super::http::{Body, Speech};
+use super::http::{Body, HOLD, Speech};
 use crate::source::Progress;
 
 /// Smaller batches are not worth a compressor.
@@ -107,7 +107,18 @@ pub(super) fn beat(
     }
 }
 
-pub(super) fn beaten(reply: wire::HeartbeatReply) -> BeatReply {
+/// A heartbeat that fusion is to hold. It acknowledges nothing and says nothing of clocks.
+pub(super) fn hold(health: &Health) -> wire::HeartbeatRequest {
+    let held_ms = u64::try_from(HOLD.as_millis()).unwrap_or(0);
+    wire::HeartbeatRequest {
+        can_realtime: health.realtime,
+        held_ms: Some(held_ms),
+        ..wire::HeartbeatRequest::default()
+    }
+}
+
+/// What fusion asks for.
+pub(super) fn orders(directives: Vec<wire::NumberedDirective>) -> Vec<Order> {
     let order = |directive: wire::NumberedDirective| Order {
         id: directive.id,
         task: match directive.ask {
@@ -116,10 +127,14 @@ pub(super) fn beaten(reply: wire::HeartbeatReply) -> BeatReply {
             wire::Ask::Moved { old, new } => Task::Moved { old, new },
         },
     };
+    directives.into_iter().map(order).collect()
+}
+
+pub(super) fn beaten(reply: wire::HeartbeatReply) -> BeatReply {
     BeatReply::Alive {
         role: role(reply.role),
         lease: lease(reply.lease),
-        orders: reply.directives.into_iter().map(order).collect(),
+        orders: orders(reply.directives),
     }
 }
 

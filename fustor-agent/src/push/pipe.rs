@@ -154,6 +154,7 @@ impl Runner {
             replies,
             dialect: None,
             exchange: None,
+            held: None,
         };
         let mut loop_ = Loop {
             runner: self,
@@ -385,6 +386,10 @@ impl Loop {
                 let health = self.health();
                 self.desk.beat(attempt, session, lease, acked, health);
             }
+            (Action::Hold { attempt, session }, _) => {
+                let health = self.health();
+                self.desk.hold(attempt, &session, &health);
+            }
             (Action::Push(push), _) => {
                 let window = self.live.as_ref().map_or(NETWORK_CACHE_NS, |live| live.window_ns);
                 self.desk.push(push, window);
@@ -462,6 +467,7 @@ impl Loop {
                     source.into_iter().for_each(|source| source.direct(directive.clone()));
                 }
             }
+            Heard::Held { attempt, reply } => self.client.held(now, attempt, reply),
             Heard::Trouble(text) => {
                 if self.trouble.as_deref() != Some(&text) {
                     tracing::warn!(pipe = self.runner.config.id, said = text, "fusion refuses");
@@ -534,6 +540,7 @@ fn tell(status: &mut PipeStatus, client: &ClientStatus, progress: &Progress) {
     status.waiting = client.waiting;
     status.waiting_bytes = client.waiting_bytes;
     status.overflowed = client.overflowed;
+    status.hung_up = client.hung_up;
     status.scans = client.scans;
     status.directories = progress.directories;
     status.entries = progress.entries;

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fustor_core::ViewPath;
-use fustor_core::client::{BeatReply, CreateReply, Dialect, Failure, Push, PushReply, Resume};
+use fustor_core::client::{
+    BeatReply, CreateReply, Dialect, Failure, HoldReply, Push, PushReply, Resume,
+};
 use fustor_core::wire::legacy::{LegacyJob, job_complete};
 use fustor_core::wire::protocol as wire;
 use reqwest::Method;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::body::{
     SESSION, close_path, events_path, failed_beat, failed_create, grant, heartbeat_path, is_name,
     pushed, sentinel_ns,
 };
-use super::http::{Answer, Body, Http, Line, Speech};
+use super::http::{Answer, Body, Http, Line, Silence, Speech};
 use super::legacy::{self, Request, Tasks};
 use super::native::{self, Asker, Health, Observed};
 use crate::clock;
@@ -48,6 +51,10 @@ pub(super) enum Heard {
         /// What has to be listed since fusion cannot ask for it.
         listed: Vec<ViewPath>,
     },
+    Held {
+        attempt: u64,
+        reply: HoldReply,
+    },
     /// What fusion says against us.
     Trouble(String),
 }
@@ -60,16 +67,32 @@ pub(super) struct Desk {
     pub(super) dialect: Option<Dialect>,
     /// The last complete exchange of clocks.
     pub(super) exchange: Option<wire::Exchange>,
+    /// The heartbeat that fusion holds: it ends with this.
+    pub(super) held: Option<Abort>,
+}
+
+/// A task that ends with whoever started it.
+pub(super) struct Abort(AbortHandle);
+
+impl Drop for Abort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Desk {
     /// Does something and hands over what came of it.
     fn spawn(&self, work: impl Future<Output = Heard> + Send + 'static) {
+        drop(self.start(work));
+    }
+
+    fn start(&self, work: impl Future<Output = Heard> + Send + 'static) -> AbortHandle {
         let replies = self.replies.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // The loop has ended: nobody is interested.
             drop(replies.send(work.await).await);
         });
+        task.abort_handle()
     }
 
     /// There is nothing to create a session for.
@@ -151,6 +174,27 @@ impl Desk {
                 }
             }
         });
+    }
+
+    pub(super) fn hold(&mut self, attempt: u64, session: &str, health: &Health) {
+        let http = self.http.clone();
+        let path = heartbeat_path(session);
+        let body = Body::json(wire::write(&native::hold(health)));
+        self.held = Some(Abort(self.start(async move {
+            let answer = http.exchange(Line::Hold, Method::POST, &path, Some(body)).await;
+            let told = |answer: &Answer| wire::read::<wire::HeartbeatReply>(&answer.body);
+            let reply = match &answer {
+                Ok(answer) if answer.is_ok() => match told(answer) {
+                    Ok(reply) => HoldReply::Told { orders: native::orders(reply.directives) },
+                    Err(_) => HoldReply::Failed,
+                },
+                Ok(answer) if answer.status == 419 => HoldReply::Gone,
+                // Not to be reached at all is no news: the heartbeats say so too.
+                Err(Silence::Broke) => HoldReply::HungUp,
+                Ok(_) | Err(_) => HoldReply::Failed,
+            };
+            Heard::Held { attempt, reply }
+        })));
     }
 
     pub(super) fn push(&self, push: Push, window_ns: i64) {

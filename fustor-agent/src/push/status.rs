@@ -33,6 +33,8 @@ pub struct PipeStatus {
     pub waiting_bytes: usize,
     /// Observations that found no room and became gaps.
     pub overflowed: u64,
+    /// How often the connection on which fusion holds a heartbeat broke: one of the two went away.
+    pub hung_up: u64,
     /// Scans of everything that were begun, and how many fusion has in full.
     pub scans: (u64, u64),
     /// Directories opened so far.

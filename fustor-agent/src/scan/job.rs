@@ -28,6 +28,10 @@ pub(crate) struct Job {
     /// Its own watch, when it has one: it tells where the directory is now.
     pub(crate) watch: Option<i32>,
     pub(crate) scope: Scope,
+    /// At which version of the table of watches `path` was right, when that is known.
+    pub(crate) version: Option<u64>,
+    /// Whether its path was found to be none that is excluded.
+    pub(crate) vetted: bool,
     /// Since when its path did not lead to it, and which path that was.
     pub(crate) doubt: Option<(BootTime, ViewPath)>,
     /// How often it was tried in vain.
@@ -47,6 +51,8 @@ impl Job {
             parent: None,
             parent_watch: None,
             watch: None,
+            version: None,
+            vetted: false,
             scope,
             doubt: None,
             tries: 0,
@@ -82,16 +88,25 @@ impl Job {
 pub(crate) struct Kept {
     pub(crate) fd: OwnedFd,
     open: Arc<AtomicUsize>,
+    scarce: bool,
 }
 
 impl Kept {
     /// Keeps a directory open unless `limit` others already are.
     pub(crate) fn within(fd: OwnedFd, open: &Arc<AtomicUsize>, limit: usize) -> Option<Arc<Self>> {
-        if open.fetch_add(1, Ordering::Relaxed) >= limit {
+        let others = open.fetch_add(1, Ordering::Relaxed);
+        if others >= limit {
             open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        Some(Arc::new(Self { fd, open: Arc::clone(open) }))
+        let scarce = others >= limit - limit / 8;
+        Some(Arc::new(Self { fd, open: Arc::clone(open), scarce }))
+    }
+
+    /// Whether to keep it for the first child only, which is next to be read: without it a long chain with something at
+    /// its side would be walked from the root for each of its directories.
+    pub(crate) const fn is_scarce(&self) -> bool {
+        self.scarce
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fustor_core::{
-    BlockBuilder, BootTime, DEPTH_MAX, Event, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
+    BlockBuilder, BootTime, DEPTH_MAX, Event, Kind, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
     ViewPath,
 };
 use rustix::fs::{FileType, RawDir};
@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::Counters;
 use super::job::{Job, Kept, Scope};
 use super::scanner::Scanner;
+use super::shelf::company;
 use crate::clock;
 use crate::disk::{Freshness, Look, is_absent, look_at, look_through, open_dir_at};
 use crate::watch::Attached;
@@ -28,6 +29,8 @@ const ATTEMPTS: usize = 3;
 /// What came of reading a directory.
 pub(super) enum Outcome {
     Read(Box<Read>),
+    /// Read, and that its path still leads there is to be proven together with others.
+    Unproven(Box<Read>, Look),
     /// It is not there, or is no directory.
     Absent,
     /// Its path no longer leads to what was read.
@@ -36,6 +39,10 @@ pub(super) enum Outcome {
     },
     /// It is not to be read.
     Refused(UncoveredReason),
+    /// It is excluded, or lies in a directory that is; that lies in this one.
+    Excluded {
+        above: ViewPath,
+    },
     /// It cannot be read.
     Failed(io::Error),
     /// The scanner ends.
@@ -52,6 +59,8 @@ pub(super) struct Read {
     pub(super) trouble: Option<UncoveredReason>,
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) watch: Option<i32>,
+    /// At which version of the table of watches its path was right.
+    pub(super) version: Option<u64>,
     /// What watching it brought about: directories that are covered or no longer.
     pub(super) notices: Vec<Event>,
 }
@@ -103,6 +112,13 @@ struct Draft {
     trouble: Option<UncoveredReason>,
 }
 
+/// What watching a directory gave.
+struct Place {
+    watch: Option<i32>,
+    version: Option<u64>,
+    notices: Vec<Event>,
+}
+
 impl Reader {
     pub(super) fn read(&mut self, scanner: &Scanner, beat: &AtomicU64, job: &Job) -> Outcome {
         if scanner.is_stopping() {
@@ -110,6 +126,11 @@ impl Reader {
         }
         self.quiet = job.is_quiet();
         let path = current_path(scanner, job);
+        if !(job.vetted && path == job.path)
+            && let Some(above) = scanner.setup.filter.above_excluded(&path)
+        {
+            return Outcome::Excluded { above };
+        }
         let stamp = clock::now();
         match self.open(scanner, job, &path).and_then(|fd| Ok((look_through(fd.as_fd())?, fd))) {
             Ok((look, fd)) => match refusal(scanner, &path, &look) {
@@ -149,15 +170,15 @@ impl Reader {
     ) -> Outcome {
         // Watched before it is read, so that nothing falls in between.
         let mut notices = Vec::new();
-        let (watch, path) = match &scanner.setup.watches {
-            None => (None, path.clone()),
+        let (watch, path, version) = match &scanner.setup.watches {
+            None => (None, path.clone(), None),
             Some(watches) => match watches.attach(job, path, fd.as_fd(), &look, &mut notices) {
-                Attached::At { watch, path: current } => {
+                Attached::At { watch, path: current, version } => {
                     if current != *path {
                         // Moved since: what is read from now on is of the new path, and later than the move.
                         stamp = clock::now();
                     }
-                    (watch, current)
+                    (watch, current, Some(version))
                 }
                 Attached::Stale => return Outcome::Moved { watch: None },
             },
@@ -180,10 +201,13 @@ impl Reader {
                 Err(error) => return Outcome::Failed(error),
             }
         };
+        let place = Place { watch, version, notices };
+        if company(&path) > 1 {
+            let read = self.seal(scanner, job, path, fd, draft, place);
+            return Outcome::Unproven(Box::new(read), draft.look);
+        }
         match scanner.setup.root.leads_to(&path, &draft.look) {
-            Ok(true) => {
-                Outcome::Read(Box::new(self.seal(scanner, job, path, fd, draft, watch, notices)))
-            }
+            Ok(true) => Outcome::Read(Box::new(self.seal(scanner, job, path, fd, draft, place))),
             Ok(false) => Outcome::Moved { watch },
             Err(error) => Outcome::Failed(error),
         }
@@ -241,7 +265,10 @@ impl Reader {
                 continue;
             }
             let may_be_dir = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
-            if self.quiet && !may_be_dir {
+            // Whatever it is, it is no directory.
+            let is_hidden =
+                |name: &CStr| scanner.setup.filter.hides(path, name.to_bytes(), Kind::File);
+            if !may_be_dir && (self.quiet || is_hidden(name)) {
                 continue;
             }
             if let Some(reason) = self.entry(scanner, path, fd, dir, name) {
@@ -282,8 +309,15 @@ impl Reader {
                 return Some(Errno::from_io_error(&error).map_or(UncoveredReason::Failing, blame));
             }
         };
+        let kind = look.facts.kind;
+        let hidden = scanner.setup.filter.hides(path, bytes, kind);
+        if hidden && !kind.is_dir() {
+            return None;
+        }
         self.builder.push(bytes, &look.facts);
-        if look.facts.kind.is_dir() {
+        if hidden {
+            self.uncovered.push((path.join(bytes), UncoveredReason::Excluded));
+        } else if kind.is_dir() {
             let mounted = look.mount_root || look.device != dir.device;
             if mounted && scanner.setup.one_file_system {
                 self.uncovered.push((path.join(bytes), UncoveredReason::OtherFileSystem));
@@ -294,7 +328,6 @@ impl Reader {
         None
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one value, all consumed")]
     fn seal(
         &mut self,
         scanner: &Scanner,
@@ -302,8 +335,7 @@ impl Reader {
         path: ViewPath,
         fd: OwnedFd,
         draft: Draft,
-        watch: Option<i32>,
-        notices: Vec<Event>,
+        place: Place,
     ) -> Read {
         let mut children = std::mem::take(&mut self.children);
         let mut uncovered = std::mem::take(&mut self.uncovered);
@@ -320,13 +352,18 @@ impl Reader {
         let complete = draft.trouble.is_none() && !scanner.is_stopping();
         let (stamp, facts) = (draft.stamp, draft.look.facts);
         let listing = Listing { dir: path, stamp, complete, facts, blocks };
-        Read { listing, children, uncovered, trouble: draft.trouble, kept, watch, notices }
+        let Place { watch, version, notices } = place;
+        let trouble = draft.trouble;
+        Read { listing, children, uncovered, trouble, kept, watch, version, notices }
     }
 }
 
 /// The path of a job as the kernel's reports have it now: the directory or its parent may have moved since.
 pub(super) fn current_path(scanner: &Scanner, job: &Job) -> ViewPath {
     let Some(watches) = &scanner.setup.watches else { return job.path.clone() };
+    if job.watch.is_none() && job.version.is_some_and(|version| watches.is_version(version)) {
+        return job.path.clone();
+    }
     let own = || job.watch.and_then(|watch| watches.path_of(watch));
     let parent = || job.parent_watch.and_then(|watch| watches.path_of(watch));
     own().or_else(|| Some(parent()?.join(job.path.split()?.1))).unwrap_or_else(|| job.path.clone())

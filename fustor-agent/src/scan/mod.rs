@@ -3,6 +3,7 @@
 mod job;
 mod list;
 mod scanner;
+mod shelf;
 mod watchdog;
 mod worker;
 

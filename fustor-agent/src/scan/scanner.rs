@@ -15,6 +15,7 @@ use super::worker::Desk;
 use super::{Counters, watchdog, worker};
 use crate::clock;
 use crate::disk::Root;
+use crate::filter::Filter;
 use crate::outbox::Sink;
 use crate::watch::Watches;
 
@@ -32,6 +33,7 @@ pub(crate) struct Setup {
     pub(crate) root: Arc<Root>,
     pub(crate) sink: Sink,
     pub(crate) watches: Option<Arc<Watches>>,
+    pub(crate) filter: Arc<Filter>,
     pub(crate) workers: usize,
     pub(crate) one_file_system: bool,
     pub(crate) hang_after_ns: i64,

@@ -154,3 +154,68 @@ fn a_hanging_directory_blocks_one_worker_that_is_replaced() {
     assert!(seen.listings["/a/bad"][0].complete);
     source.stop();
 }
+
+/// A chain of directories that are all called `d`, deep enough to be proven in company.
+fn chain(root: &Path) -> (Vec<ViewPath>, SourceConfig) {
+    const DEPTH: usize = 64;
+    let paths: Vec<_> = (1..=DEPTH).map(|n| ViewPath::parse(&b"/d".repeat(n)).unwrap()).collect();
+    fs::create_dir_all(root.join("d/".repeat(DEPTH))).unwrap();
+    (paths, SourceConfig { watch: false, scan_workers: 1, ..SourceConfig::new(root) })
+}
+
+#[test]
+fn a_deep_directory_that_moves_before_it_is_proven_is_not_listed_at_its_old_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paths, config) = chain(dir.path());
+    let (late, root) = (paths[62].clone(), dir.path().to_path_buf());
+    let fault: Fault = Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        // While its entries are read: it cannot have been proven yet.
+        if *dir == late && entry == b"d" && root.join("d").exists() {
+            fs::rename(root.join("d"), root.join("e")).unwrap();
+        }
+        None
+    });
+    let (sink, outlet) = outbox();
+    let source = start_with(config, sink, Some(fault)).unwrap();
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    assert!(seen.listings.contains_key(&paths[40].to_string()), "proven before");
+    for path in &paths[62..] {
+        assert!(!seen.listings.contains_key(&path.to_string()), "{path}");
+    }
+    source.rescan();
+    seen.until(&outlet, "the next cycle", |seen| seen.ended == 2);
+    let deepest = format!("/e{}", "/d".repeat(63));
+    assert!(seen.listings[&deepest].iter().all(|listing| listing.complete));
+}
+
+#[test]
+fn directories_that_wait_for_a_worker_that_hangs_are_read_by_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (paths, config) = chain(dir.path());
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let (held, last) = (Arc::clone(&gate), paths.last().unwrap().clone());
+    let fault: Fault = Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        if *dir == last && entry.is_empty() {
+            let open = held.0.lock().unwrap();
+            drop(held.1.wait_while(open, |open| !*open).unwrap());
+        }
+        None
+    });
+    let config = SourceConfig { hang_after: Duration::from_millis(500), ..config };
+    let (sink, outlet) = outbox();
+    let source = start_with(config, sink, Some(fault)).unwrap();
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle without it", |seen| seen.ended == 1);
+    let (last, others) = paths.split_last().unwrap();
+    for path in others {
+        assert_eq!(seen.listings[&path.to_string()].len(), 1, "{path}");
+    }
+    assert!(!seen.listings.contains_key(&last.to_string()));
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    seen.until(&outlet, "its late listing", |seen| {
+        seen.covered == [last.to_string()] && seen.listings.contains_key(&last.to_string())
+    });
+    source.stop();
+}

@@ -101,10 +101,11 @@ impl Watchdog {
     }
 
     fn replace(&mut self, scanner: &Arc<Scanner>, desk: &Arc<Desk>) {
-        let Some(dir) = desk.give_up(scanner) else { return };
-        Counters::add(&scanner.counters.hanging, 1);
-        Counters::add(&scanner.counters.uncovered, 1);
-        self.report(dir);
+        for dir in desk.give_up(scanner) {
+            Counters::add(&scanner.counters.hanging, 1);
+            Counters::add(&scanner.counters.uncovered, 1);
+            self.report(dir);
+        }
         let hanging = scanner.desks().iter().filter(|desk| desk.is_given_up()).count();
         if hanging > REPLACEMENTS_MAX {
             tracing::warn!(hanging, "too many scan workers hang to replace them all");

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fustor_core::{BootTime, CyclePhase, Event, Lane, Tier, UncoveredReason, ViewPath};
+use fustor_core::{BootTime, CyclePhase, Event, Kind, Lane, Tier, UncoveredReason, ViewPath};
 use rustix::io::Errno;
 
 use super::Counters;
 use super::job::{Job, Kept, Run, Scope};
 use super::list::{Names, Outcome, Read, Reader, current_path};
 use super::scanner::{Scanner, Task};
+use super::shelf::{Held, Reading, Shelf, prove};
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent};
 
@@ -38,8 +39,10 @@ pub(super) struct Desk {
 
 #[derive(Default)]
 pub(super) struct Papers {
-    /// The directory being read, and the cycle that waits for it.
-    pub(super) current: Option<(ViewPath, Option<Arc<Run>>)>,
+    /// What the worker is at; empty when the watchdog has answered for it.
+    current: Vec<Reading>,
+    /// Deep directories that were read and are to be proven.
+    shelf: Shelf,
     events: Vec<Event>,
     rows: usize,
     since: BootTime,
@@ -56,16 +59,28 @@ impl Desk {
         self.given_up.load(Ordering::Acquire)
     }
 
-    /// Takes what the worker cannot hand over itself. Returns the directory that it hangs in.
-    pub(super) fn give_up(&self, scanner: &Scanner) -> Option<ViewPath> {
+    /// Takes what the worker cannot hand over itself. Returns the directories that it hangs in.
+    pub(super) fn give_up(&self, scanner: &Scanner) -> Vec<ViewPath> {
         self.given_up.store(true, Ordering::Release);
-        let current = self.papers().current.take();
+        let mut papers = self.papers();
+        let current = std::mem::take(&mut papers.current);
+        let shelf = papers.shelf.take();
+        drop(papers);
         self.hand_over(scanner);
-        let (path, run) = current?;
-        if let Some(run) = run {
-            scanner.finish(&run);
+        for held in shelf {
+            // Another worker reads them again; what is below them is known already.
+            scanner.list_soon(Job { scope: Scope::One, ..held.job });
         }
-        Some(path)
+        let answer = |(path, run): Reading| {
+            run.iter().for_each(|run| scanner.finish(run));
+            path
+        };
+        current.into_iter().map(answer).collect()
+    }
+
+    /// Ends a reading. True: the watchdog has answered for it meanwhile.
+    fn is_answered(&self) -> bool {
+        std::mem::take(&mut self.papers().current).is_empty()
     }
 
     /// Hands the group over; waits while the host is behind. False: nobody listens any more.
@@ -104,11 +119,16 @@ struct Worker {
 impl Worker {
     fn run(&mut self) {
         loop {
-            let holds = !self.desk.papers().is_empty();
+            let papers = self.desk.papers();
+            let holds = !papers.is_empty() || !papers.shelf.is_empty();
+            drop(papers);
             let heard = match self.scanner.next(holds) {
                 Task::List { job, urgent } => self.list(job, urgent),
                 Task::Recheck(path, run) => self.recheck(&path, run),
-                Task::HandOver => self.desk.hand_over(&self.scanner),
+                Task::HandOver => {
+                    self.prove_held();
+                    self.desk.hand_over(&self.scanner)
+                }
                 Task::Stop => break,
             };
             if !heard {
@@ -118,13 +138,16 @@ impl Worker {
                 break;
             }
         }
+        if !self.scanner.is_stopping() {
+            self.prove_held();
+        }
         self.desk.hand_over(&self.scanner);
         self.scanner.desks().retain(|desk| !Arc::ptr_eq(desk, &self.desk));
     }
 
     fn list(&mut self, job: Job, urgent: bool) -> bool {
         let mut papers = self.desk.papers();
-        papers.current = Some((job.path.clone(), job.run.clone()));
+        papers.current = vec![(job.path.clone(), job.run.clone())];
         if job.opens {
             papers.add(Event::Cycle { phase: CyclePhase::Begin, stamp: clock::now() }, 0);
         }
@@ -136,38 +159,97 @@ impl Worker {
         self.desk.reading.store(true, Ordering::Release);
         let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
         self.desk.reading.store(false, Ordering::Release);
-        let path = job.path.clone();
-        self.settle(job, outcome, urgent);
-        let mut papers = self.desk.papers();
-        // Empty when the watchdog has answered for this directory meanwhile.
-        let late = match papers.current.take() {
-            Some((_, run)) => {
-                papers.done.extend(run);
-                false
-            }
-            None => true,
-        };
-        if late {
-            papers.add(Event::Covered { dir: path }, 0);
+        let mut job = job;
+        if self.desk.is_answered() {
+            job.run = None;
+            self.desk.papers().add(Event::Covered { dir: job.path.clone() }, 0);
         }
-        let full = urgent || papers.is_full(clock::now());
-        drop(papers);
+        let more = self.settle(job, outcome, urgent);
+        if urgent && !more || self.desk.papers().shelf.is_due(clock::now()) {
+            self.prove_held();
+        }
+        let full = urgent || self.desk.papers().is_full(clock::now());
         !full || self.desk.hand_over(&self.scanner)
     }
 
-    fn settle(&mut self, job: Job, outcome: Outcome, urgent: bool) {
+    /// True: what is below comes next, ahead of the scan.
+    fn settle(&mut self, mut job: Job, outcome: Outcome, urgent: bool) -> bool {
+        let run = job.run.clone();
         match outcome {
-            Outcome::Read(read) => self.file(job, *read, urgent),
+            Outcome::Read(mut read) => {
+                self.spread(&job, &mut read, urgent);
+                self.file(job, *read);
+            }
+            Outcome::Unproven(mut read, look) => {
+                let more = job.scope == Scope::Arrived && !read.children.is_empty();
+                self.spread(&job, &mut read, urgent);
+                job.parent = None;
+                job.path = read.listing.dir.clone();
+                self.desk.papers().shelf.add(Held { job, read, look }, clock::now());
+                return more;
+            }
             Outcome::Absent => self.look_above(job),
             Outcome::Moved { watch } => self.moved(job, watch),
             Outcome::Refused(reason) => self.report(job.path, reason),
+            Outcome::Excluded { above } => self.list_above(job.run, above),
             Outcome::Failed(error) => self.failed(job, &error),
             Outcome::Abandoned => {}
         }
+        self.desk.papers().done.extend(run);
+        false
     }
 
-    fn file(&self, mut job: Job, read: Read, urgent: bool) {
-        let Read { listing, children, uncovered, trouble, kept, watch, notices } = read;
+    /// Finds out whether the paths of the directories that wait still lead to them.
+    fn prove_held(&self) {
+        let mut papers = self.desk.papers();
+        let held = papers.shelf.take();
+        if held.is_empty() {
+            return;
+        }
+        let reading = |held: &Held| (held.job.path.clone(), held.job.run.clone());
+        papers.current = held.iter().map(reading).collect();
+        drop(papers);
+        let beat = || {
+            self.desk.beat.fetch_add(1, Ordering::Relaxed);
+        };
+        self.desk.reading.store(true, Ordering::Release);
+        let proofs = prove(&self.scanner.setup.root, &held, beat);
+        self.desk.reading.store(false, Ordering::Release);
+        let answered = self.desk.is_answered();
+        for (Held { mut job, read, .. }, proof) in held.into_iter().zip(proofs) {
+            if answered {
+                job.run = None;
+                self.desk.papers().add(Event::Covered { dir: job.path.clone() }, 0);
+            }
+            let run = job.run.clone();
+            match proof {
+                Ok(true) => self.file(job, *read),
+                Ok(false) => self.moved(job, read.watch),
+                Err(error) => self.failed(job, &error),
+            }
+            self.desk.papers().done.extend(run);
+        }
+    }
+
+    /// Does what finding a directory entails, whether or not its listing counts.
+    fn spread(&self, job: &Job, read: &mut Read, urgent: bool) {
+        let children = std::mem::take(&mut read.children);
+        for event in std::mem::take(&mut read.notices) {
+            self.desk.papers().add(event, 0);
+        }
+        if let Some((watches, watch)) = self.scanner.setup.watches.as_deref().zip(read.watch)
+            && read.trouble.is_none()
+        {
+            watches.reconcile(watch, &children);
+        }
+        let kept = read.kept.take();
+        if job.scope != Scope::One && !children.is_empty() {
+            self.descend(job, read, &children, kept.as_ref(), urgent);
+        }
+    }
+
+    fn file(&self, mut job: Job, read: Read) {
+        let Read { listing, uncovered, trouble, watch, .. } = read;
         let rows = listing.blocks.iter().map(fustor_core::Block::len).sum();
         Counters::add(&self.scanner.counters.directories, 1);
         Counters::add(&self.scanner.counters.entries, rows as u64);
@@ -179,20 +261,9 @@ impl Worker {
         if trouble.is_none() && job.troubled {
             papers.add(Event::Covered { dir: path.clone() }, 0);
         }
-        for event in notices {
-            papers.add(event, 0);
-        }
         drop(papers);
         for (dir, reason) in uncovered {
             self.report(dir, reason);
-        }
-        if let Some((watches, watch)) = self.scanner.setup.watches.as_deref().zip(watch)
-            && trouble.is_none()
-        {
-            watches.reconcile(watch, &children);
-        }
-        if job.scope != Scope::One && !children.is_empty() {
-            self.descend(&job, &path, &children, kept.as_ref(), watch, urgent);
         }
         if let Some(reason) = trouble {
             self.report(path.clone(), reason);
@@ -206,22 +277,24 @@ impl Worker {
     fn descend(
         &self,
         job: &Job,
-        path: &ViewPath,
+        read: &Read,
         children: &Names,
         kept: Option<&Arc<Kept>>,
-        watch: Option<i32>,
         urgent: bool,
     ) {
+        let (path, watch) = (&read.listing.dir, read.watch);
         let watches = self.scanner.setup.watches.as_deref();
         let is_known = |name: &[u8]| {
             job.scope == Scope::Arrived
                 && watches.zip(watch).is_some_and(|(watches, at)| watches.has_child(at, name))
         };
-        let child = |name: &[u8]| Job {
+        let child = |(at, name): (usize, &[u8])| Job {
             path: path.join(name),
-            parent: kept.cloned(),
+            parent: kept.filter(|kept| at == 0 || !kept.is_scarce()).cloned(),
             parent_watch: watch,
             watch: None,
+            version: read.version,
+            vetted: true,
             doubt: None,
             scope: job.scope,
             tries: 0,
@@ -229,7 +302,8 @@ impl Worker {
             run: job.run.clone(),
             opens: false,
         };
-        let jobs: Vec<_> = children.iter().filter(|name| !is_known(name)).map(child).collect();
+        let unknown = children.iter().filter(|name| !is_known(name));
+        let jobs: Vec<_> = unknown.enumerate().map(child).collect();
         if let Some(run) = &job.run {
             run.expect(jobs.len());
         }
@@ -249,6 +323,12 @@ impl Worker {
         self.scanner.list_soon(Job::new(parent, Scope::One).watched(watch));
     }
 
+    /// A directory that is excluded, or lies in one that is: what that one lies in tells whether it is there.
+    fn list_above(&self, run: Option<Arc<Run>>, above: ViewPath) {
+        let job = Job { run, ..Job::new(above, Scope::One) };
+        self.requeue(job, clock::now());
+    }
+
     /// The path leads elsewhere now: whatever was read is not at this path. The parent tells what is.
     fn moved(&self, job: Job, watch: Option<i32>) {
         Counters::add(&self.scanner.counters.moved, 1);
@@ -263,6 +343,8 @@ impl Worker {
         let above = watches.zip(watch).and_then(|(watches, watch)| watches.forget(watch));
         (job.path, job.watch) = above.unwrap_or((parent, job.parent_watch));
         job.parent_watch = None;
+        job.version = None;
+        job.vetted = false;
         job.doubt = None;
         job.scope = Scope::Below;
         self.requeue(job, clock::now());
@@ -336,9 +418,23 @@ impl Worker {
         self.desk.papers().add(Event::Uncovered { dir, stamp: clock::now(), reason }, 0);
     }
 
+    fn is_hidden(&self, path: &ViewPath, kind: Kind) -> bool {
+        let hides =
+            |(dir, name): (ViewPath, &[u8])| self.scanner.setup.filter.hides(&dir, name, kind);
+        !kind.is_dir() && path.split().is_some_and(hides)
+    }
+
     fn recheck(&mut self, path: &ViewPath, run: Option<Arc<Run>>) -> bool {
         let stamp = clock::now();
+        if let Some(above) = self.scanner.setup.filter.above_excluded(path) {
+            self.scanner.list_soon(Job::new(above, Scope::One));
+            self.desk.papers().done.extend(run);
+            return self.desk.hand_over(&self.scanner);
+        }
         match self.scanner.setup.root.lstat(path, Freshness::Forced) {
+            Ok(Some(look)) if self.is_hidden(path, look.facts.kind) => {
+                self.look_above(Job::new(path.clone(), Scope::One));
+            }
             Ok(Some(look)) => {
                 let path = path.clone();
                 let upsert = Event::Upsert { path, stamp, tier: Tier::Scan, facts: look.facts };

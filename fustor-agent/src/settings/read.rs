@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Config, PipeSettings, SenderSettings, SourceSettings};
 use crate::config::{SCAN_WORKERS_MAX, SourceConfig};
+use crate::filter::{EXCLUDES_MAX, PATTERN_MAX};
 use crate::program::did_you_mean;
 use crate::program::log::Level;
 use crate::program::yaml::{Marked, Name, Node, Report, Table, Value, load};
@@ -141,10 +142,15 @@ fn source_params(mut params: Table<'_>, config: &mut SourceConfig) -> bool {
     if let Some(one) = params.flag("one_file_system") {
         config.one_file_system = one.value;
     }
-    if let Some(pattern) = params.text("file_pattern").filter(|pattern| pattern.value != "*") {
-        let text = "\"file_pattern\" has no effect: every file is reported";
-        params.report().warn(&pattern.place, text);
+    if let Some(found) = params.text("file_pattern") {
+        config.file_pattern = pattern(&params, found).unwrap_or_default();
     }
+    let excluded = params.texts("exclude");
+    if let Some(first) = excluded.get(EXCLUDES_MAX) {
+        params.report().fault(&first.place, format!("more than {EXCLUDES_MAX} patterns"));
+    }
+    config.exclude =
+        excluded.into_iter().filter_map(|excluded| pattern(&params, excluded)).collect();
     let mode = params.text("startup_mode");
     if let Some(mode) = mode.as_ref().filter(|mode| mode.value != "message-only") {
         let text = format!("unknown \"startup_mode\" {:?}; only \"message-only\" is", mode.value);
@@ -153,6 +159,16 @@ fn source_params(mut params: Table<'_>, config: &mut SourceConfig) -> bool {
     params.without_effect(&["min_monitoring_window_days", "max_sync_delay_seconds"]);
     params.finish();
     mode.is_none()
+}
+
+/// A pattern that can match something.
+fn pattern(table: &Table<'_>, found: Marked<String>) -> Option<String> {
+    if found.value.trim_matches('/').is_empty() || found.value.len() > PATTERN_MAX {
+        let text = format!("a pattern has 1 to {PATTERN_MAX} bytes, not only slashes");
+        table.report().fault(&found.place, text);
+        return None;
+    }
+    Some(found.value)
 }
 
 /// A directory; `file:` addresses are taken too.

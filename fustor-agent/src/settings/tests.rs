@@ -77,6 +77,20 @@ fn files_of_0_8_are_read_as_they_are() {
 }
 
 #[test]
+fn patterns_are_taken_and_what_is_none_is_a_fault() {
+    let with = |params: &str| LEGACY.replace("file_pattern: \"*\"", params);
+    let (config, _) =
+        load(&with("file_pattern: \"*.dat\"\n      exclude: [\"*.tmp\", cache/, /a/b]"));
+    let source = config.expect("no fault").pipes["pipe-1"].observed.config.clone();
+    assert_eq!(source.file_pattern, "*.dat");
+    assert_eq!(source.exclude, ["*.tmp", "cache/", "/a/b"]);
+    for wrong in ["exclude: [\"/\"]", "exclude: cache", "file_pattern: \"\"", "exclude: [[a]]"] {
+        let (config, said) = load(&with(wrong));
+        assert!(config.is_none(), "{wrong}: {said:?}");
+    }
+}
+
+#[test]
 fn what_is_disabled_is_not_started() {
     for (what, place) in [("source", "uri: /data"), ("sender", "uri: http://host:8102")] {
         let text =

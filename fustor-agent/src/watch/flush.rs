@@ -2,15 +2,16 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use fustor_core::{
-    Event, Facts, Kind, Lane, Mark, PathChange as Change, Place, Step, Tier, ViewPath, WatchId,
+    Event, Facts, Kind, Lane, Mark, PathChange as Change, Place, Step, Tier, UncoveredReason,
+    ViewPath, WatchId,
 };
 
 use super::watcher::Watcher;
 use crate::clock::{self, MS};
-use crate::disk::{Freshness, is_absent, look_at, look_through};
+use crate::disk::{Freshness, Walk, is_absent, look_at, look_through};
 use crate::outbox::Offered;
 use crate::scan::{Job, Scope};
 
@@ -21,10 +22,12 @@ const GROUP: usize = 1024;
 const ASTRAY_MAX: u8 = 6;
 
 /// The directory whose entries are being looked at.
-struct Dir {
-    id: WatchId,
+struct Dir<'a> {
+    /// How to get from one to the next: those that were made one in the other are told in this order.
+    walk: Walk<'a>,
+    id: Option<WatchId>,
     /// `None`: its path does not lead to it at present.
-    open: Option<(ViewPath, OwnedFd)>,
+    path: Option<ViewPath>,
 }
 
 impl Watcher {
@@ -39,7 +42,8 @@ impl Watcher {
             if events.is_empty() && marks.is_empty() {
                 return;
             }
-            let mut dir = None;
+            let root = Arc::clone(&self.root);
+            let mut dir = Dir { walk: Walk::new(&root), id: None, path: None };
             for (place, mark) in marks {
                 self.tell(place, mark, &mut dir, &mut events);
             }
@@ -94,21 +98,35 @@ impl Watcher {
         self.root.lstat(&path, Freshness::Ordinary).ok().flatten().map(|look| look.facts)
     }
 
-    fn tell(&mut self, place: Place, mark: Mark, dir: &mut Option<Dir>, events: &mut Vec<Event>) {
+    fn tell(&mut self, place: Place, mark: Mark, dir: &mut Dir<'_>, events: &mut Vec<Event>) {
         if place.name.is_empty() {
             return self.tell_root(events);
         }
-        let at = match dir.take().filter(|dir| dir.id == place.dir) {
-            Some(dir) => dir,
-            None => self.enter(place.dir),
-        };
-        let at = dir.insert(at);
-        let Some((above, handle)) = &at.open else {
+        if dir.id != Some(place.dir) {
+            self.enter(place.dir, dir);
+        }
+        let Some(above) = &dir.path else {
             return self.await_move(place, mark);
         };
         let Ok(name) = CString::new(&*place.name) else { return };
         let stamp = clock::now();
-        match look_at(handle.as_fd(), &name, Freshness::Ordinary) {
+        match look_at(dir.walk.here(), &name, Freshness::Ordinary) {
+            Ok(look) if self.scanner.setup.filter.hides(above, &place.name, look.facts.kind) => {
+                let path = above.join(&place.name);
+                if look.facts.kind == Kind::Dir {
+                    let reason = UncoveredReason::Excluded;
+                    let dir = path.clone();
+                    events.push(Event::Upsert {
+                        path,
+                        stamp,
+                        tier: Tier::Atomic,
+                        facts: look.facts,
+                    });
+                    events.push(Event::Uncovered { dir, stamp, reason });
+                } else if mark.change == Change::Gone {
+                    events.push(self.deleted(path));
+                }
+            }
             Ok(look) => {
                 let tier = tier(mark.change, &look.facts);
                 let path = above.join(&place.name);
@@ -120,12 +138,15 @@ impl Watcher {
                 self.scanner.list_soon(Job::new(above.clone(), Scope::One));
             }
             Err(_) if mark.change == Change::Gone => {
-                let stamp = self.drained.max(self.ordered.plus(1));
-                events.push(Event::Delete { path: above.join(&place.name), stamp });
+                events.push(self.deleted(above.join(&place.name)));
             }
             // Gone since it was reported. The kernel's next reports come first.
             Err(_) => self.coalescer.miss(stamp, &place, mark),
         }
+    }
+
+    fn deleted(&self, path: ViewPath) -> Event {
+        Event::Delete { path, stamp: self.drained.max(self.ordered.plus(1)) }
     }
 
     fn tell_root(&self, events: &mut Vec<Event>) {
@@ -136,30 +157,25 @@ impl Watcher {
         }
     }
 
-    fn enter(&mut self, id: WatchId) -> Dir {
-        match self.open(id) {
-            Ok(open) => {
-                if open.is_some() {
-                    self.astray.remove(&id);
-                }
-                Dir { id, open }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a watched directory cannot be opened");
-                Dir { id, open: None }
-            }
+    fn enter(&mut self, id: WatchId, dir: &mut Dir<'_>) {
+        dir.id = Some(id);
+        dir.path = self.open(id, &mut dir.walk).unwrap_or_else(|error| {
+            tracing::debug!(%error, "a watched directory cannot be opened");
+            None
+        });
+        if dir.path.is_some() {
+            self.astray.remove(&id);
         }
     }
 
     /// A watch follows a directory, and its path may lead to another one by now. `None`: it does.
-    fn open(&self, id: WatchId) -> io::Result<Option<(ViewPath, OwnedFd)>> {
+    fn open(&self, id: WatchId, walk: &mut Walk<'_>) -> io::Result<Option<ViewPath>> {
         let shared = self.watches.lock();
         let (path, inode) = (shared.table.path(id, b""), shared.table.inode(id));
         drop(shared);
         let Some(path) = path else { return Ok(None) };
-        let handle = self.root.handle(&path)?;
-        let is_it = look_through(handle.as_fd())?.facts.inode == inode;
-        Ok(is_it.then_some((path, handle)))
+        let is_it = look_through(walk.go(&path, None)?)?.facts.inode == inode;
+        Ok(is_it.then_some(path))
     }
 
     /// The directory was moved or removed, and the report is yet to be read.

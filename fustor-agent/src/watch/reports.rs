@@ -1,6 +1,6 @@
 //! What one report of the kernel means for the table and for what waits to be told.
 
-use fustor_core::{BootTime, PathChange as Change, Place, Renamed, WatchId};
+use fustor_core::{BootTime, Kind, PathChange as Change, Place, Renamed, ViewPath, WatchId};
 use rustix::fs::inotify::{Event as Report, ReadFlags};
 
 use super::table::ROOT;
@@ -38,13 +38,16 @@ impl Watcher {
         at: BootTime,
     ) {
         let is_dir = flags.contains(ReadFlags::ISDIR);
-        if flags.contains(ReadFlags::CREATE) {
+        let hidden = !is_dir && self.is_excluded(shared, &place, Kind::File);
+        if flags.contains(ReadFlags::MOVED_FROM) {
+            let old = shared.table.path(place.dir, &place.name);
+            self.halves.push(Half { cookie, from: place, old, seen: at, hidden });
+        } else if hidden {
+            self.unseen(shared, &place, flags, cookie, at);
+        } else if flags.contains(ReadFlags::CREATE) {
             self.appeared(shared, place, is_dir, at);
         } else if flags.contains(ReadFlags::DELETE) {
             self.vanished(shared, place, at);
-        } else if flags.contains(ReadFlags::MOVED_FROM) {
-            let old = shared.table.path(place.dir, &place.name);
-            self.halves.push(Half { cookie, from: place, old, seen: at });
         } else if flags.contains(ReadFlags::MOVED_TO) {
             match self.halves.iter().position(|half| half.cookie == cookie) {
                 Some(half) => {
@@ -66,11 +69,49 @@ impl Watcher {
         }
     }
 
+    /// Whether an entry of this kind is none of our business.
+    fn is_excluded(&self, shared: &Shared, place: &Place, kind: Kind) -> bool {
+        let filter = &self.scanner.setup.filter;
+        if filter.is_open() {
+            return false;
+        }
+        let dir = match filter.depends_on_place() {
+            true => shared.table.path(place.dir, b""),
+            false => Some(ViewPath::root()),
+        };
+        dir.is_some_and(|dir| filter.hides(&dir, &place.name, kind))
+    }
+
+    /// Of an entry that is none of our business: what it did to others counts.
+    fn unseen(
+        &mut self,
+        shared: &mut Shared,
+        place: &Place,
+        flags: ReadFlags,
+        cookie: u32,
+        at: BootTime,
+    ) {
+        let came = ReadFlags::CREATE.union(ReadFlags::MOVED_TO);
+        if !flags.intersects(came.union(ReadFlags::DELETE)) {
+            return;
+        }
+        if flags.contains(ReadFlags::MOVED_TO)
+            && let Some(half) = self.halves.iter().position(|half| half.cookie == cookie)
+        {
+            let half = self.halves.swap_remove(half);
+            self.left(shared, half);
+        }
+        if flags.intersects(came) {
+            self.supersede(shared, place);
+        }
+        self.entries_changed(shared, place.dir, at);
+    }
+
     /// Created, or moved in from outside or from a directory that is not watched.
     fn appeared(&mut self, shared: &mut Shared, place: Place, is_dir: bool, at: BootTime) {
         self.supersede(shared, &place);
         self.entries_changed(shared, place.dir, at);
-        if is_dir {
+        if is_dir && !self.is_excluded(shared, &place, Kind::Dir) {
             let known = shared.table.child(place.dir, &place.name);
             // Watched already: a scan has found it first, and lists it.
             if known.is_none_or(|id| shared.table.watch(id).is_none()) {
@@ -90,7 +131,11 @@ impl Watcher {
 
     /// The second half of a rename did not come.
     pub(super) fn left(&mut self, shared: &mut Shared, half: Half) {
-        self.vanished(shared, half.from, half.seen);
+        if half.hidden {
+            self.entries_changed(shared, half.from.dir, half.seen);
+        } else {
+            self.vanished(shared, half.from, half.seen);
+        }
     }
 
     /// Something is at a place that an entry has left: the other half of that rename cannot follow any more, since the
@@ -104,6 +149,16 @@ impl Watcher {
 
     fn moved(&mut self, shared: &mut Shared, half: Half, to: &Place, is_dir: bool, at: BootTime) {
         self.supersede(shared, to);
+        let elsewhere = is_dir && self.scanner.setup.filter.depends_on_place();
+        if half.hidden || elsewhere || is_dir && self.is_excluded(shared, to, Kind::Dir) {
+            // What of it is to be seen differs between the two places.
+            self.left(shared, half);
+            self.appeared(shared, to.clone(), is_dir, at);
+            if !is_dir {
+                self.coalescer.touch(at, to.clone(), Change::Closed);
+            }
+            return;
+        }
         let child = shared.table.child(half.from.dir, &half.from.name);
         // An entry moved onto another one replaces it.
         if let Some(other) = shared.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {

@@ -39,6 +39,8 @@ pub(super) struct Table {
     removed: Vec<WatchId>,
     by_watch: Index,
     by_name: Index,
+    /// How often something was moved or removed: as long as this stays, so does every path.
+    version: u64,
 }
 
 /// A watch that belongs to no directory of the table any more.
@@ -68,7 +70,13 @@ impl Table {
             removed: Vec::new(),
             by_watch: Index::default(),
             by_name: Index::default(),
+            version: 0,
         }
+    }
+
+    /// As long as this stays, a path that was right is right.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     pub(super) fn by_watch(&self, watch: i32) -> Option<WatchId> {
@@ -143,6 +151,16 @@ impl Table {
             .fold(ROOT, |at, name| self.child(at, name).unwrap_or_else(|| self.add(at, name, 0)))
     }
 
+    /// The directory at a path, whose parent is this if it is known and still there.
+    pub(super) fn child_or_add(&mut self, parent: Option<WatchId>, path: &ViewPath) -> WatchId {
+        match parent.filter(|parent| !self.is_removed(*parent)) {
+            Some(parent) => {
+                self.child(parent, path.name()).unwrap_or_else(|| self.add(parent, path.name(), 0))
+            }
+            None => self.find_or_add(path),
+        }
+    }
+
     /// Adds a directory, not watched yet, that the parent does not have.
     pub(super) fn add(&mut self, parent: WatchId, name: &[u8], inode: u64) -> WatchId {
         let node = Node {
@@ -190,6 +208,7 @@ impl Table {
 
     /// Moves a directory with all below it. What was at the new place must be gone.
     pub(super) fn move_to(&mut self, id: WatchId, parent: WatchId, name: &[u8]) {
+        self.version += 1;
         self.unhang(id.0);
         self.node_mut(id).name = name.into();
         self.hang(id.0, parent);
@@ -212,6 +231,7 @@ impl Table {
         if id == ROOT || self.is_removed(id) {
             return;
         }
+        self.version += 1;
         let mut left = vec![id.0];
         while let Some(n) = left.last().copied() {
             let child = self.nodes[n as usize].first_child;

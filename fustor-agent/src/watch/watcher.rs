@@ -38,6 +38,8 @@ pub(super) struct Half {
     pub(super) from: Place,
     pub(super) old: Option<ViewPath>,
     pub(super) seen: BootTime,
+    /// Nobody was ever told of it.
+    pub(super) hidden: bool,
 }
 
 /// Turns the kernel's reports into events.

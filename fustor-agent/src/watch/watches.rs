@@ -58,8 +58,8 @@ const DOOMED_AT_A_TIME: usize = 1024;
 
 /// Where a directory is that a scan has opened.
 pub(crate) enum Attached {
-    /// At this path; watched or not.
-    At { watch: Option<i32>, path: ViewPath },
+    /// At this path; watched or not. The path holds as long as the table has this version.
+    At { watch: Option<i32>, path: ViewPath, version: u64 },
     /// Not where the scan thought.
     Stale,
 }
@@ -115,22 +115,27 @@ impl Watches {
         notices: &mut Vec<Event>,
     ) -> Attached {
         let mut shared = self.lock();
-        let parent = job.parent_watch.map(|watch| shared.table.by_watch(watch));
-        let (path, known) = match (path.split(), parent) {
-            (None, _) => (path.clone(), Some(ROOT)),
+        let above = job.parent_watch.map(|watch| shared.table.by_watch(watch));
+        let (path, known, parent) = match (path.split(), above) {
+            (None, _) => (path.clone(), Some(ROOT), None),
             // Where the parent is now.
             (Some((_, name)), Some(Some(parent))) if job.watch.is_none() => {
-                let Some(path) = shared.table.path(parent, name) else { return Attached::Stale };
-                (path, shared.table.child(parent, name))
+                let path = match job.version == Some(shared.table.version()) {
+                    true => Some(path.clone()),
+                    false => shared.table.path(parent, name),
+                };
+                let Some(path) = path else { return Attached::Stale };
+                (path, shared.table.child(parent, name), Some(parent))
             }
             // The parent has lost its watch: it may have moved, or have given way to a hotter one.
             (Some(_), Some(None)) if !self.root.leads_to(path, look).unwrap_or(false) => {
                 return Attached::Stale;
             }
-            (Some(_), _) => (path.clone(), shared.table.find(path)),
+            (Some(_), _) => (path.clone(), shared.table.find(path), None),
         };
-        let watch = shared.watch_at(self, known, &path, fd, look, notices);
-        watch.map_or(Attached::Stale, |watch| Attached::At { watch, path })
+        let watch = shared.watch_at(self, (known, parent), &path, fd, look, notices);
+        let version = shared.table.version();
+        watch.map_or(Attached::Stale, |watch| Attached::At { watch, path, version })
     }
 
     /// Whether a watched directory has a child of this name that is watched too.
@@ -139,6 +144,11 @@ impl Watches {
         let parent = shared.table.by_watch(watch);
         let child = parent.and_then(|parent| shared.table.child(parent, name));
         child.is_some_and(|child| shared.table.watch(child).is_some())
+    }
+
+    /// Whether a path that was right at that version of the table is right now.
+    pub(crate) fn is_version(&self, version: u64) -> bool {
+        self.lock().table.version() == version
     }
 
     /// Where a watched directory is now, as far as the kernel's reports have been read.
@@ -228,7 +238,7 @@ impl Shared {
     fn watch_at(
         &mut self,
         watches: &Watches,
-        known: Option<WatchId>,
+        (known, parent): (Option<WatchId>, Option<WatchId>),
         path: &ViewPath,
         fd: BorrowedFd<'_>,
         look: &Look,
@@ -267,7 +277,7 @@ impl Shared {
                 if let Some(id) = known.filter(|id| self.table.watch(*id).is_some()) {
                     self.remove(id);
                 }
-                let id = self.table.find_or_add(path);
+                let id = self.table.child_or_add(parent, path);
                 self.table.set_watch(id, watch, look.facts.inode, heat);
                 self.set.add(heat, id);
                 self.accept(path, notices);

@@ -139,3 +139,55 @@ fn a_root_that_was_lost_and_is_there_again_is_a_new_life() {
     drop(told);
     bench.stop();
 }
+
+#[test]
+fn a_connection_that_breaks_while_it_is_held_is_noticed_by_both_ends() {
+    let mut bench = Bench::new(Kin::Native);
+    bench.fill(5);
+    bench.start();
+    bench.server.wait_for("the first scan", |told| told.cycles == 1);
+    bench.server.wait_for("a held heartbeat", |told| told.holds.0 == 1);
+    // The server goes away: what it held breaks.
+    bench.server.told().cut = true;
+    bench.wait_status("that it was noticed", |status| status.hung_up == 1);
+    bench.server.told().cut = false;
+    bench.server.wait_for("another one", |told| told.holds == (1, 2));
+    // What there is to tell does not wait for the next heartbeat.
+    bench.server.told().directives = vec![json!({"id": 9, "kind": "recheck", "path": "/d1/a"})];
+    bench.server.wait_for("the acknowledgement", |told| told.acked == [9]);
+    // The agent goes away: the server's end breaks.
+    bench.server.wait_for("the next one", |told| told.holds.0 == 1);
+    drop(bench.pipe.take());
+    bench.server.wait_for("that it was noticed", |told| told.holds.0 == 0);
+}
+
+#[test]
+fn several_batches_are_under_way_and_a_lost_connection_costs_nothing() {
+    let mut bench = Bench::new(Kin::Native);
+    bench.server.told().in_flight = 4;
+    bench.fill(20);
+    bench.start();
+    bench.server.wait_for("the first scan", |told| told.cycles == 1);
+    bench.wait_status("the scan to be acknowledged", |status| status.scans == (1, 1));
+    let before = bench.directories();
+    // More than there can be: nothing is answered until the connections break.
+    bench.server.told().under_way.1 = 0;
+    bench.server.told().gate = 5;
+    fs::write(bench.root().join("d0/more"), b"333").unwrap();
+    bench.server.wait_for("one batch", |told| told.under_way.1 >= 1);
+    fs::write(bench.root().join("d1/more"), b"333").unwrap();
+    bench.server.wait_for("another one beside it", |told| told.under_way.1 >= 2);
+    bench.server.told().cut = true;
+    bench.server.wait_for("the end of the connections", |told| told.under_way.0 == 0);
+    fs::write(bench.root().join("d9/meanwhile"), b"4444").unwrap();
+    bench.server.told().cut = false;
+    bench.server.wait_for("what happened", |told| {
+        let has = |path: &str, size| told.files.get(&vp(path)) == Some(&size);
+        has("/d0/more", 3) && has("/d1/more", 3) && has("/d9/meanwhile", 4)
+    });
+    assert_eq!(bench.directories(), before, "nothing is read again");
+    let told = bench.server.told();
+    assert_eq!((told.sessions, told.cycles, told.gaps), (1, 1, 0));
+    drop(told);
+    bench.stop();
+}

@@ -42,12 +42,22 @@ pub(crate) struct Told {
     pub(crate) cycles: u64,
     pub(crate) files: BTreeMap<ViewPath, u64>,
     pub(crate) lost_roots: u64,
+    pub(crate) gaps: u64,
     pub(crate) commands: Vec<Value>,
     pub(crate) directives: Vec<Value>,
     pub(crate) acked: Vec<u64>,
     pub(crate) suspects: Vec<String>,
     pub(crate) audit_sec: f64,
     pub(crate) packed: u64,
+    /// Batches that may be under way.
+    pub(crate) in_flight: u32,
+    /// The most that were, and how many came before others of their lane.
+    pub(crate) under_way: (u32, u32),
+    pub(crate) early: u64,
+    /// Heartbeats that are held, and that were.
+    pub(crate) holds: (u32, u32),
+    /// Batches are answered from this number of them on.
+    pub(crate) gate: u32,
 }
 
 pub(crate) struct Server {
@@ -74,12 +84,18 @@ impl Server {
             cycles: 0,
             files: BTreeMap::new(),
             lost_roots: 0,
+            gaps: 0,
             commands: Vec::new(),
             directives: Vec::new(),
             acked: Vec::new(),
             suspects: Vec::new(),
             audit_sec: 3600.0,
             packed: 0,
+            in_flight: 1,
+            under_way: (0, 0),
+            early: 0,
+            holds: (0, 0),
+            gate: 0,
         };
         let told = Arc::new(Mutex::new(told));
         let all = Arc::clone(&told);
@@ -198,12 +214,83 @@ impl Bench {
     }
 }
 
-fn serve(stream: &TcpStream, told: &Mutex<Told>) {
+fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Holds a heartbeat until there is something to tell. `None`: the agent went away, or the server does.
+fn hold<'t>(stream: &TcpStream, told: &'t Mutex<Told>) -> Option<MutexGuard<'t, Told>> {
+    let (began, session) = (Instant::now(), lock(told).sessions);
+    lock(told).holds.0 += 1;
+    lock(told).holds.1 += 1;
+    stream.set_nonblocking(true).unwrap();
+    let answer = loop {
+        let now = lock(told);
+        let closed = matches!(stream.peek(&mut [0]), Ok(0));
+        if now.cut || closed {
+            break None;
+        }
+        let over = began.elapsed() > Duration::from_secs(10) || now.closed > 0;
+        if over || now.sessions != session || !now.directives.is_empty() {
+            break Some(());
+        }
+        drop(now);
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    stream.set_nonblocking(false).unwrap();
+    lock(told).holds.0 -= 1;
+    answer.map(|()| lock(told))
+}
+
+/// Lets a batch wait for those before it. `None`: the server goes away.
+fn await_turn<'t>(
+    told: &'t Mutex<Told>,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+) -> Option<MutexGuard<'t, Told>> {
+    let bytes = match headers.get("content-encoding") {
+        Some(_) => zstd::decode_all(body).unwrap(),
+        None => body.to_vec(),
+    };
+    let head = decode(&bytes, &Limits::default()).unwrap().head;
+    let mut now = lock(told);
+    now.under_way.0 += 1;
+    now.under_way.1 = now.under_way.1.max(now.under_way.0);
+    assert!(now.under_way.0 <= now.in_flight, "more under way than allowed");
+    let is_early = |now: &Told| head.seq.0 > now.next.get(&head.lane).copied().unwrap_or(1);
+    now.early += u64::from(is_early(&now));
+    while !now.cut && (is_early(&now) || now.under_way.0 < now.gate) {
+        drop(now);
+        std::thread::sleep(Duration::from_millis(2));
+        now = lock(told);
+    }
+    now.under_way.0 -= 1;
+    // Once as many came as were waited for, all may pass.
+    now.gate = 0;
+    (!now.cut).then_some(now)
+}
+
+fn serve(stream: &TcpStream, shared: &Mutex<Told>) {
     let mut reader = BufReader::new(stream);
     while let Some((line, headers, body)) = request(&mut reader) {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = lock(shared);
         if told.cut {
             return;
+        }
+        let json = serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null);
+        if json["held_ms"].as_u64().is_some_and(|ms| ms > 0) && told.directives.is_empty() {
+            drop(told);
+            match hold(stream, shared) {
+                Some(held) => told = held,
+                None => return,
+            }
+        }
+        if line.contains("/events") && headers["content-type"] == CONTENT_TYPE {
+            drop(told);
+            match await_turn(shared, &headers, &body) {
+                Some(turn) => told = turn,
+                None => return,
+            }
         }
         assert_eq!(headers.get("x-api-key").map(String::as_str), Some("key"));
         let (status, answer) = told.answer(&line, &headers, &body);
@@ -299,6 +386,8 @@ impl Told {
         if self.kin == Kin::Native {
             reply["protocol"] = json!(2);
             reply["lease"] = self.lease();
+            reply["limits"] =
+                json!({"body_bytes": 1 << 26, "rows": 1 << 20, "in_flight": self.in_flight});
             reply["resumed"] = json!(resumed);
             reply["resume_from"] = json!({
                 "control": next(Lane::Control), "realtime": next(Lane::Realtime), "scan": next(Lane::Scan),
@@ -316,7 +405,9 @@ impl Told {
             self.acked.push(id.as_u64().unwrap());
             self.directives.retain(|directive| directive["id"] != *id);
         }
-        self.beats.push(request);
+        if request["held_ms"].is_null() {
+            self.beats.push(request);
+        }
         let mut reply = json!({
             "status": "ok", "role": self.role(), "message": null, "can_realtime": null,
             "commands": std::mem::take(&mut self.commands),
@@ -390,6 +481,7 @@ impl Told {
                 self.cycles += 1;
             }
             Event::RootLost { .. } => self.lost_roots += 1,
+            Event::Gap { .. } => self.gaps += 1,
             _ => {}
         }
     }

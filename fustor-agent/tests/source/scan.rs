@@ -58,19 +58,54 @@ fn a_missing_root_is_unavailable_and_not_empty() {
     assert_eq!(identity, root_identity(dir.path()).unwrap());
 }
 
+/// One directory in the other, each with some beside it.
+fn chain(root: &std::path::Path, name: &str, depth: usize, beside: &[&str]) {
+    let mut at = File::open(root).unwrap();
+    for _ in 0..depth {
+        for name in beside.iter().chain([&name]) {
+            rustix::fs::mkdirat(&at, *name, rustix::fs::Mode::RWXU).unwrap();
+        }
+        let flags = rustix::fs::OFlags::DIRECTORY;
+        at = rustix::fs::openat(&at, name, flags, rustix::fs::Mode::empty()).unwrap().into();
+    }
+}
+
+#[test]
+fn a_directory_costs_the_same_few_steps_at_any_depth() {
+    for (watch, beside) in [(false, &[][..]), (true, &[]), (false, &["side"])] {
+        let steps = |depth: usize| {
+            let tune = |config: &mut SourceConfig| {
+                (config.watch, config.scan_workers) = (watch, 1);
+            };
+            let bench = Bench::new(|root| chain(root, "d", depth, beside), tune);
+            assert_eq!(bench.model.listings.len(), (1 + beside.len()) * depth + 1);
+            assert!(bench.model.listings.values().flatten().all(|listing| listing.complete));
+            bench.source().progress().names_walked as usize
+        };
+        // Walking from the root for each would take half the square of it: half a million.
+        let (half, whole) = (steps(500), steps(1000));
+        println!("{half} {whole}");
+        assert!(whole <= 60_000, "{whole} names walked, {half} for half the depth");
+    }
+}
+
+#[test]
+fn what_is_not_deep_is_looked_up_once_a_directory() {
+    let fill = |root: &std::path::Path| {
+        for n in 0..100 {
+            fs::create_dir_all(root.join(format!("a/b{}/c{n}", n % 10))).unwrap();
+        }
+    };
+    let bench = Bench::new(fill, unwatched);
+    // Of each its depth, and nothing for the root.
+    assert_eq!(bench.source().progress().names_walked, 1 + 2 * 10 + 3 * 100);
+}
+
 #[test]
 fn a_chain_longer_than_a_system_path_is_scanned_to_its_end() {
     const DEPTH: usize = 1000;
     let name = "0123456789";
-    let fill = |root: &std::path::Path| {
-        let mut at = File::open(root).unwrap();
-        for _ in 0..DEPTH {
-            rustix::fs::mkdirat(&at, name, rustix::fs::Mode::RWXU).unwrap();
-            let flags = rustix::fs::OFlags::DIRECTORY;
-            let fd = rustix::fs::openat(&at, name, flags, rustix::fs::Mode::empty()).unwrap();
-            at = fd.into();
-        }
-    };
+    let fill = |root: &std::path::Path| chain(root, name, DEPTH, &[]);
     let mut bench = Bench::new(fill, |_| {});
     assert_eq!(bench.model.listings.len(), DEPTH + 1);
     let deepest = bench.model.listings.keys().max().unwrap().clone();

@@ -27,7 +27,13 @@ pub(crate) struct Bench {
     pub(crate) outlet: Outlet,
     pub(crate) model: Model,
     seqs: BTreeMap<Lane, u32>,
+    /// What is excluded by the configuration.
+    pub(crate) hides: Hides,
+    config: SourceConfig,
 }
+
+/// Whether the entry at a path, and whether it is a directory, is none of the source's business.
+pub(crate) type Hides = fn(&str, bool) -> bool;
 
 impl Bench {
     /// A source over what `fill` makes, after its first scan.
@@ -53,8 +59,9 @@ impl Bench {
         let mut config = SourceConfig::new(dir.path());
         tune(&mut config);
         let (sink, outlet) = outbox();
-        let source = Some(start(config, sink).unwrap());
-        Self { dir, source, outlet, model: Model::default(), seqs: BTreeMap::new() }
+        let source = Some(start(config.clone(), sink).unwrap());
+        let (model, seqs) = (Model::default(), BTreeMap::new());
+        Self { dir, source, outlet, model, seqs, hides: |_, _| false, config }
     }
 
     pub(crate) fn empty() -> Self {
@@ -100,9 +107,10 @@ impl Bench {
     pub(crate) fn wait_equal(&mut self) {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let disk = walk(self.dir.path());
-            let model: BTreeMap<_, _> =
-                self.model.entries().into_iter().map(|(path, facts)| (path, fold(facts))).collect();
+            let disk = self.shown(walk(self.dir.path()));
+            let model = self.model.entries().into_iter();
+            let model = model.map(|(path, facts)| (path.clone(), self.fold(fold(facts), &path)));
+            let model: BTreeMap<_, _> = model.collect();
             if model == disk {
                 return;
             }
@@ -121,6 +129,34 @@ impl Bench {
                 self.pump();
             }
         }
+    }
+
+    /// What of a tree is to be seen.
+    fn shown(&self, tree: BTreeMap<Vec<u8>, Facts>) -> BTreeMap<Vec<u8>, Facts> {
+        let is_hidden = |path: &[u8], facts: &Facts| {
+            let path = String::from_utf8_lossy(path);
+            let above =
+                path.match_indices('/').skip(1).any(|(at, _)| (self.hides)(&path[..at], true));
+            above || facts.kind != Kind::Dir && (self.hides)(&path, false)
+        };
+        let shown = tree.into_iter().filter(|(path, facts)| !is_hidden(path, facts));
+        shown.map(|(path, facts)| (path.clone(), self.fold(facts, &path))).collect()
+    }
+
+    /// Nobody looks when an excluded directory changes.
+    fn fold(&self, facts: Facts, path: &[u8]) -> Facts {
+        match facts.kind == Kind::Dir && (self.hides)(&String::from_utf8_lossy(path), true) {
+            true => Facts { mtime: StorageTime(0), ctime: StorageTime(0), ..facts },
+            false => facts,
+        }
+    }
+
+    /// Another source over the same directory, of which nothing is known.
+    pub(crate) fn start_again(&mut self) {
+        self.stop();
+        let (sink, outlet) = outbox();
+        self.source = Some(start(self.config.clone(), sink).unwrap());
+        (self.outlet, self.model, self.seqs) = (outlet, Model::default(), BTreeMap::new());
     }
 
     pub(crate) fn stop(&mut self) {

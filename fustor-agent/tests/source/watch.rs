@@ -224,7 +224,11 @@ fn next(seed: &mut u64) -> u64 {
 
 #[test]
 fn bursts_of_every_kind_end_where_the_disk_is() {
-    let mut bench = Bench::empty();
+    bursts(&mut Bench::empty());
+}
+
+/// Changes of every kind, some hundred of each.
+pub(crate) fn bursts(bench: &mut Bench) {
     let mut seed = 0x9e37_79b9_7f4a_7c15;
     for round in 0..5 {
         for n in 0..5000 {

@@ -276,6 +276,17 @@ pub(super) fn renamed(bytes: &[u8], own_name: &[u8]) -> Block {
     Block(Arc::from(out))
 }
 
+/// See [`Block::with_children`].
+pub(super) fn with_children(bytes: &[u8], child: &mut dyn FnMut(DirId) -> DirId) -> Block {
+    let layout = Layout::of(bytes);
+    let mut out = bytes.to_vec();
+    let ids = View::of(bytes).children().enumerate();
+    for (rank, id) in ids {
+        put(&mut out, layout.children_at + rank * CHILD, &child(id).0.to_le_bytes());
+    }
+    Block(Arc::from(out))
+}
+
 /// See [`Block::adopt`]. Copies everything from the owner palette on in one piece: an agent's block has one key, no
 /// marks and one storage, so that fusion's columns take no bytes there.
 pub(super) fn adopt(

@@ -209,6 +209,12 @@ impl Block {
         edit::remove(&self.0, i)
     }
 
+    /// The same rows with other directory ids: `child` gives the new one for each.
+    #[must_use]
+    pub(crate) fn with_children(&self, child: &mut dyn FnMut(DirId) -> DirId) -> Self {
+        if self.dir_count() == 0 { self.clone() } else { edit::with_children(&self.0, child) }
+    }
+
     /// This block under another own name.
     #[must_use]
     pub fn renamed(&self, own_name: &[u8]) -> Self {

@@ -106,6 +106,17 @@ impl<'a> BlockReader<'a> {
         Err(low)
     }
 
+    /// The same, where `hint` is probably the answer: then without a search.
+    pub(crate) fn find_near(&self, name: &[u8], hint: usize) -> Result<usize, usize> {
+        let before = |i: usize| i == 0 || self.name(i - 1) < name;
+        match (hint < self.head.rows).then(|| self.name(hint).cmp(name)) {
+            Some(std::cmp::Ordering::Equal) => Ok(hint),
+            Some(std::cmp::Ordering::Greater) if before(hint) => Err(hint),
+            None if hint == self.head.rows && before(hint) => Err(hint),
+            Some(_) | None => self.find(name),
+        }
+    }
+
     /// The row whose name holds byte `at` of [`Self::names`]; [`Self::len`] when `at` lies beyond them.
     #[must_use]
     pub fn row_at(&self, at: usize) -> usize {

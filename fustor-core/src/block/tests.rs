@@ -707,3 +707,19 @@ fn a_second_key_and_a_directory_are_spliced_in() {
     assert_eq!(Block::parse(longer.as_bytes()).as_ref(), Ok(&longer));
     exercise(&longer);
 }
+
+#[test]
+fn a_hint_changes_no_answer() {
+    let (key, marks, storage) = (Key::NONE, Marks::NONE, StorageId(0));
+    let facts = Facts::default();
+    let row = |name| Row { name, facts, key, marks, storage, child: DirId::NONE };
+    let rows = [&b"b"[..], b"d", b"f"].map(row);
+    for rows in [&rows[..], &rows[..1], &[]] {
+        let block = Block::encode(b"", rows);
+        for name in [&b"a"[..], b"b", b"c", b"d", b"e", b"f", b"g"] {
+            for hint in 0..5 {
+                assert_eq!(block.reader().find_near(name, hint), block.find(name), "{hint}");
+            }
+        }
+    }
+}

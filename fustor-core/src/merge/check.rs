@@ -1,7 +1,9 @@
 //! The invariants of the tables beside the tree.
 
 use crate::entry::Marks;
+use crate::event::UncoveredReason;
 use crate::id::DirId;
+use crate::time::Stamp;
 use crate::tree::{CheckError, Flags};
 
 use super::Arbiter;
@@ -23,7 +25,10 @@ impl Arbiter {
                 return wrong(format!("suspect {spot:?} has no marked row"));
             }
         }
-        let attached = self.uncovered.keys().filter(|dir| tree.is_attached(**dir)).count();
+        let counts = |(dir, (reason, _)): &(&DirId, &(UncoveredReason, Stamp))| {
+            super::gap::weight(*reason) > 0 && tree.is_attached(**dir)
+        };
+        let attached = self.uncovered.iter().filter(counts).count();
         let counted = tree.meta(DirId::ROOT).totals.uncovered as usize;
         if attached != counted {
             return wrong(format!(

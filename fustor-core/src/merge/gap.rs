@@ -316,9 +316,9 @@ impl Arbiter {
         if reason != UncoveredReason::WatchLimit && self.writer.meta(dir).verified < key.stamp() {
             self.stop_waiting_for(dir);
         }
-        if self.uncovered.insert(dir, (reason, key.stamp())).is_none() {
-            self.writer.shift(dir, &Delta { uncovered: 1, ..Delta::default() }, Key::NONE);
-        }
+        let before = self.uncovered.insert(dir, (reason, key.stamp()));
+        let before = before.map_or(0, |(reason, _)| weight(reason));
+        self.shift_uncovered(dir, weight(reason) - before);
         Verdict::Applied
     }
 
@@ -345,8 +345,14 @@ impl Arbiter {
     }
 
     pub(super) fn forget_uncovered(&mut self, dir: DirId) {
-        if self.uncovered.remove(&dir).is_some() {
-            self.writer.shift(dir, &Delta { uncovered: -1, ..Delta::default() }, Key::NONE);
+        if let Some((reason, _)) = self.uncovered.remove(&dir) {
+            self.shift_uncovered(dir, -weight(reason));
+        }
+    }
+
+    fn shift_uncovered(&mut self, dir: DirId, uncovered: i32) {
+        if uncovered != 0 {
+            self.writer.shift(dir, &Delta { uncovered, ..Delta::default() }, Key::NONE);
         }
     }
 
@@ -357,5 +363,20 @@ impl Arbiter {
         }
         let (tree, gaps) = (self.writer.tree(), &mut self.gaps);
         gaps.retain(|gap| tree.meta(gap.scope).totals.gaps > 0 && tree.is_attached(gap.scope));
+    }
+}
+
+/// What a directory adds to the totals of those above it: one that is excluded makes no answer about them doubtful.
+pub(super) const fn weight(reason: UncoveredReason) -> i32 {
+    match reason {
+        UncoveredReason::Excluded => 0,
+        UncoveredReason::WatchLimit
+        | UncoveredReason::Unreadable
+        | UncoveredReason::Failing
+        | UncoveredReason::OtherFileSystem
+        | UncoveredReason::Hanging
+        | UncoveredReason::TooDeep
+        | UncoveredReason::Loop
+        | UncoveredReason::Restless => 1,
     }
 }

@@ -53,7 +53,7 @@ struct Pass {
 }
 
 /// What the scan that is running has read so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Round {
     dirs: Vec<(DirId, u32)>,
     sweep: Option<Sweep>,
@@ -392,7 +392,7 @@ mod tests {
             hear(&mut view, sec, vec![cycle(sec, CyclePhase::End)]);
             if sec == 1000 {
                 let limit = Limit::new(PAGE_MAX).expect("the greatest limit");
-                let args = SentinelArgs { limit, offset: LACKING_MAX - 1 };
+                let args = SentinelArgs { limit, offset: LACKING_MAX - 1, storage: None };
                 let last = sentinel(&view.snapshot(), at(sec), &args);
                 assert_eq!((last.paths.len(), last.next), (1, None));
             }

@@ -84,6 +84,7 @@ impl Default for ViewConfig {
 }
 
 /// Judges observations and keeps what is needed to judge the next ones.
+#[derive(Clone)]
 pub(crate) struct Arbiter {
     pub(crate) writer: Writer,
     config: ViewConfig,
@@ -106,6 +107,8 @@ pub(crate) struct Arbiter {
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
+    /// Entries of the view's other storages, which count towards its limit.
+    elsewhere: u64,
 }
 
 impl Arbiter {
@@ -128,7 +131,18 @@ impl Arbiter {
             clock: StorageClock::default(),
             truncated: false,
             trail: Trail::default(),
+            elsewhere: 0,
         }
+    }
+
+    /// Judges by these bounds from now on.
+    pub(crate) fn set_config(&mut self, config: ViewConfig) {
+        self.config = config;
+    }
+
+    /// So many entries of the view are in other storages.
+    pub(crate) fn count_elsewhere(&mut self, entries: u64) {
+        self.elsewhere = entries;
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

@@ -23,7 +23,7 @@ pub(super) struct Site {
 
 /// The way that evidence took last, so that the next in the same directory need not take it again: without it a chain
 /// of n directories costs n² steps. Whatever changes an absence or a place on a way clears it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
     path: Vec<u8>,
     /// The directories on the way, each with the length of its path.
@@ -112,9 +112,17 @@ impl Arbiter {
 
     /// What is known of a name in a directory.
     pub(super) fn known(&self, site: &Site, name: &[u8]) -> (Known, Option<Old>) {
-        match self.writer.entries(site.dir).find(name) {
-            Some(row) => (self.known_row(site, &row), Some(Old::of(&row))),
-            None => (Known::Nothing { absence: self.absence_of_missing(site, name) }, None),
+        let (known, old, _) = self.known_at(site, name);
+        (known, old)
+    }
+
+    /// The same, with the place of the row in its block.
+    pub(super) fn known_at(&self, site: &Site, name: &[u8]) -> (Known, Option<Old>, usize) {
+        match self.writer.entries(site.dir).look(name) {
+            (place, Some(row)) => (self.known_row(site, &row), Some(Old::of(&row)), place),
+            (place, None) => {
+                (Known::Nothing { absence: self.absence_of_missing(site, name) }, None, place)
+            }
         }
     }
 
@@ -266,8 +274,8 @@ impl Arbiter {
     }
 
     pub(super) fn is_full(&mut self) -> bool {
-        let full =
-            self.config.max_nodes > 0 && self.writer.node_count() + 1 >= self.config.max_nodes;
+        let max = self.config.max_nodes;
+        let full = max > 0 && self.writer.node_count() + self.elsewhere + 1 >= max;
         self.truncated |= full;
         full
     }

@@ -59,7 +59,7 @@ impl Arbiter {
         evidence: &Evidence<'_, '_>,
     ) -> Verdict {
         let Evidence { name, key, facts } = *evidence;
-        let (known, old) = self.known(site, name);
+        let (known, old, place) = self.known_at(site, name);
         let reconciled;
         let (facts, was_listed) = match hearing.fidelity {
             Fidelity::Exact => (facts, !self.writer.meta(site.dir).listed.is_none()),
@@ -83,7 +83,7 @@ impl Arbiter {
         }
         let enacted = self.enact(hearing, site, evidence, &known, old.as_ref(), ruling, was_listed);
         if let Some(row) = enacted.row {
-            self.writer.entries_mut(site.dir).put(&row);
+            self.writer.entries_mut(site.dir).put_near(&row, place);
         }
         if enacted.delta.is_zero() {
             self.writer.raise_presence(site.dir, key);

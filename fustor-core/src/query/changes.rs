@@ -1,12 +1,15 @@
-//! What differs between two snapshots of one view.
+//! What differs between two states of one view, and where a reader of differences is.
 
-use crate::entry::Row;
-use crate::id::{DirId, Revision};
+mod difference;
+mod log;
+mod position;
+
+pub use difference::{DIFFERENCE_MAX, Difference};
+pub use log::{ChangeLog, Forgotten, Stretch};
+pub use position::Position;
+
+use crate::id::Revision;
 use crate::path::ViewPath;
-use crate::query::args::Limit;
-use crate::query::list::prefix;
-use crate::snapshot::Snapshot;
-use crate::tree::{Change, Tree};
 
 /// What happened to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +21,10 @@ pub enum Op {
     /// A directory has this path now, with all below it; it had another.
     Rename {
         /// The path it had.
-        from: ViewPath,
+        from: Box<[u8]>,
     },
+    /// More than is told one by one: whatever was read before may be out of date.
+    Resync,
 }
 
 /// One difference.
@@ -31,60 +36,46 @@ pub struct Changed {
     pub path: Box<[u8]>,
 }
 
-/// What differs between two snapshots.
+impl Changed {
+    /// Whether it concerns something at or below `path`, or what `path` itself is in.
+    #[must_use]
+    pub fn concerns(&self, path: &ViewPath) -> bool {
+        let path = path.as_bytes();
+        match &self.op {
+            Op::Upsert => is_within(&self.path, path),
+            Op::Remove => is_within(&self.path, path) || is_within(path, &self.path),
+            Op::Rename { from } => {
+                let touches = |one: &[u8]| is_within(one, path) || is_within(path, one);
+                touches(&self.path) || touches(from)
+            }
+            Op::Resync => true,
+        }
+    }
+}
+
+/// Whether `path` is `dir` or below it. The root is written as one slash, or as nothing.
+fn is_within(path: &[u8], dir: &[u8]) -> bool {
+    let dir = dir.strip_suffix(b"/").unwrap_or(dir);
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Some of what changed, in the order in which it was noticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The older revision.
+    /// The revision after which the answer begins: the one asked for, or one before it.
     pub from: Revision,
-    /// The newer one.
+    /// The revision that the reader knows once it has read this and what `next` leads to.
     pub to: Revision,
-    /// The differences, as many as were wanted.
+    /// The differences. Within one step renames come before what changed below them.
     pub changes: Vec<Changed>,
-    /// Differences that there was no room for.
-    pub omitted: u64,
+    /// Where there is more.
+    pub next: Option<Position>,
 }
 
-/// What differs between two snapshots of one view. Renames come before what changed below them. That an entry was
-/// seen again as it was is no difference.
-#[must_use]
-pub fn changes(older: &Snapshot, newer: &Snapshot, limit: Limit) -> Changes {
-    let (old, new) = (older.tree(), newer.tree());
-    let mut answer =
-        Changes { from: older.revision(), to: newer.revision(), changes: Vec::new(), omitted: 0 };
-    old.diff(new, &mut |change| {
-        let Some(changed) = changed(old, new, change) else { return };
-        if answer.changes.len() < limit.get() {
-            answer.changes.push(changed);
-        } else {
-            answer.omitted += 1;
-        }
-    });
-    answer.changes.sort_by_key(|changed| !matches!(changed.op, Op::Rename { .. }));
-    answer
-}
-
-/// `None`: it is nothing to tell, or the directory is not attached on its side, so nobody knows it by a path.
-fn changed(old: &Tree, new: &Tree, change: Change<'_>) -> Option<Changed> {
-    match change {
-        // Only the key is newer.
-        Change::Upsert { row, was: Some(was), .. } if Row { key: was.key, ..row } == was => None,
-        Change::Upsert { dir, row, .. } => {
-            Some(Changed { op: Op::Upsert, path: path(new, dir, row.name)? })
-        }
-        Change::Remove { dir, row } => {
-            Some(Changed { op: Op::Remove, path: path(old, dir, row.name)? })
-        }
-        Change::Rename { id } => {
-            let path = Box::from(new.path_of(id)?.as_bytes());
-            Some(Changed { op: Op::Rename { from: old.path_of(id)? }, path })
-        }
+impl Changes {
+    /// What to ask for next.
+    #[must_use]
+    pub fn resume(&self) -> Position {
+        self.next.unwrap_or_else(|| Position::after(self.to))
     }
-}
-
-fn path(tree: &Tree, dir: DirId, name: &[u8]) -> Option<Box<[u8]>> {
-    if name.is_empty() {
-        return Some(Box::from(&b"/"[..]));
-    }
-    let dir = tree.path_of(dir)?;
-    Some([prefix(&dir), b"/", name].concat().into_boxed_slice())
 }

@@ -31,7 +31,9 @@ pub use args::{
     TREE_ITEMS_DEFAULT, decode_base64, legacy_path, parse_number, parse_seconds,
 };
 pub use blind::{BlindArgs, BlindSpots, blind_spots};
-pub use changes::{Changed, Changes, Op, changes};
+pub use changes::{
+    ChangeLog, Changed, Changes, DIFFERENCE_MAX, Difference, Forgotten, Op, Position, Stretch,
+};
 pub use cursor::{Cursor, CursorError};
 pub use entry::{Entry, LimitExceeded, NotFound};
 pub use find::{FindError, FindPage, Finder, Progress, find, find_while};

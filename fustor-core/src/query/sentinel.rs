@@ -1,7 +1,7 @@
 //! What agents of 0.8 are asked to look at: files that may be incomplete, and paths that their last audit lacked.
 
 use crate::entry::Row;
-use crate::id::{DirId, Revision};
+use crate::id::{DirId, Revision, StorageId};
 use crate::path::ViewPath;
 use crate::query::args::Limit;
 use crate::query::list::prefix;
@@ -15,6 +15,8 @@ pub struct SentinelArgs {
     pub limit: Limit,
     /// How many to pass over.
     pub offset: usize,
+    /// Only what this storage has told; `None`: all of them.
+    pub storage: Option<StorageId>,
 }
 
 /// One page of paths.
@@ -33,30 +35,34 @@ pub struct SentinelPage {
 /// cannot be asked about them.
 #[must_use]
 pub fn sentinel(snapshot: &Snapshot, _now: Now, args: &SentinelArgs) -> SentinelPage {
-    let mut due = suspects(snapshot).chain(absent(snapshot)).skip(args.offset);
+    let mut due = suspects(snapshot, args).chain(absent(snapshot, args)).skip(args.offset);
     let paths = due.by_ref().take(args.limit.get()).collect();
     let next = due.next().map(|_| args.offset + args.limit.get());
     SentinelPage { paths, next, revision: snapshot.revision() }
 }
 
-fn suspects(snapshot: &Snapshot) -> impl Iterator<Item = ViewPath> {
-    let tree = snapshot.tree();
+fn suspects(snapshot: &Snapshot, args: &SentinelArgs) -> impl Iterator<Item = ViewPath> {
+    let (tree, of) = (snapshot.tree(), args.storage);
     snapshot.suspects().filter_map(move |suspect| {
         let row = tree.entries(suspect.dir).find(suspect.name)?;
-        let told = snapshot.hearsay().is_from(row.key.agent());
-        told.then(|| path(snapshot, suspect.dir, suspect.name)).flatten()
+        if of.is_some_and(|storage| storage != row.storage) {
+            return None;
+        }
+        snapshot
+            .is_told_by_legacy(&row)
+            .then(|| path(snapshot, suspect.dir, suspect.name))
+            .flatten()
     })
 }
 
-fn absent(snapshot: &Snapshot) -> impl Iterator<Item = ViewPath> {
+fn absent(snapshot: &Snapshot, args: &SentinelArgs) -> impl Iterator<Item = ViewPath> {
     let tree = snapshot.tree();
     let lacks = move |row: &Row<'_>, since: Stamp| {
         let below = (row.child != DirId::NONE).then(|| tree.meta(row.child).presence);
         let seen = row.key.max(below.unwrap_or_default());
         seen.stamp() < since && row.facts.is_hearsay()
     };
-    let dirs = snapshot.hearsay().lacking().into_iter();
-    let rows = dirs.flat_map(move |(dir, since)| {
+    let rows = snapshot.lacking(args.storage).flat_map(move |(dir, since)| {
         tree.entries(dir).rows().filter(move |row| lacks(row, since)).map(move |row| (dir, row))
     });
     rows.filter_map(move |(dir, row)| path(snapshot, dir, row.name))

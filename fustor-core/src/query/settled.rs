@@ -159,11 +159,10 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
 /// Up to when a change would be known. A listing proves only what stood still until it began; below a directory with
 /// subdirectories that is the begin of the last scan of everything.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
-    if snapshot.writers_watched() && snapshot.attached() {
+    if snapshot.writers_watched_below(dir) {
         return (Basis::Realtime, Some(now.wall));
     }
-    let cycles = snapshot.cycles();
-    let scanned = cycles.last_begin.filter(|_| cycles.completed > 0);
+    let scanned = snapshot.scanned_below(dir);
     let meta = snapshot.tree().meta(dir);
     let listed = Some(meta.verified).filter(|at| meta.totals.dirs == 0 && *at > Stamp::MIN);
     (Basis::Listing, scanned.max(listed))

@@ -19,6 +19,12 @@ impl RosterConfig {
 }
 
 impl Roster {
+    /// Batches that one session may have under way.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.config.in_flight()
+    }
+
     /// A sealed batch of a native agent has come. When it is fresh, exactly one of [`Self::applied`] and
     /// [`Self::abandoned`] must follow.
     ///
@@ -53,6 +59,16 @@ impl Roster {
             self.wake_by(since.plus(HOLE_NS));
         }
         Ok(admission)
+    }
+
+    /// How many batches of its lane have to be applied before this one may be admitted, so that a lane is applied in
+    /// order. 0 for whatever [`Self::admit`] refuses for another reason.
+    #[must_use]
+    pub fn ahead(&self, id: SessionId, head: Head) -> u32 {
+        let session = self.sessions.get(&id).filter(|session| session.is_native());
+        let session = session.filter(|session| session.life.source_epoch == head.source_epoch);
+        let expected = session.map(|session| session.life.lanes.expected().of(head.lane).0);
+        expected.map_or(0, |expected| head.seq.0.saturating_sub(expected))
     }
 
     /// A batch of an agent of 0.8 has come: it is always fresh, and gets a number here. Exactly one of

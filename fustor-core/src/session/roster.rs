@@ -120,6 +120,20 @@ impl Roster {
         for ack in beat.acked {
             self.finish(now, id, ack);
         }
+        self.pulse(now, id)
+    }
+
+    /// What a heartbeat is answered that was held open until now. It is no sign of life.
+    ///
+    /// # Errors
+    /// The session is not there (any more).
+    pub fn answer_held(&mut self, now: Now, id: SessionId) -> Result<Pulse, SessionError> {
+        let now = self.advance(now);
+        self.live_session(id)?;
+        self.pulse(now, id)
+    }
+
+    fn pulse(&mut self, now: Now, id: SessionId) -> Result<Pulse, SessionError> {
         self.assign_jobs(now);
         let orders = self.hand_out(now, id);
         let scans = self.hand_out_scans(id);

@@ -39,11 +39,16 @@ pub enum Change<'a> {
 impl Tree {
     /// Calls `visit` for each difference between this tree and a newer state of it. A directory that moved is one
     /// `Rename`; its row under the old and new parent is not reported again. Directories below a new or removed one
-    /// are reported by their contents or not at all, respectively.
+    /// are reported by their contents or not at all, respectively. Where ids have come to mean something else in between
+    /// (a reset, a storage that came or went), everything is removed and new.
     pub fn diff<'a>(&'a self, newer: &'a Self, visit: &mut dyn FnMut(Change<'a>)) {
         let (old_root, new_root) = (self.root_row(), newer.root_row());
         if old_root != new_root {
             visit(Change::Upsert { dir: DirId::NONE, row: new_root, was: Some(old_root) });
+        }
+        if self.lineage != newer.lineage {
+            self.replace_with(newer, visit);
+            return;
         }
         self.entries.diff(&newer.entries, &mut |index, old, new| {
             let dir = DirId(u32::try_from(index).unwrap_or(u32::MAX));
@@ -54,9 +59,24 @@ impl Tree {
             }
             match old.filter(|_| self.is_same_dir(newer, dir)) {
                 Some(old) => self.diff_rows(newer, dir, old, new, visit),
-                None => new.rows().for_each(|row| visit(Change::Upsert { dir, row, was: None })),
+                None => new.rows().for_each(|row| {
+                    visit(Change::Upsert { dir, row, was: None });
+                    self.visit_revealed(newer, row.child, visit);
+                }),
             }
         });
+    }
+
+    /// Visits all that was there as removed, then all that is there as new.
+    fn replace_with<'a>(&'a self, newer: &'a Self, visit: &mut dyn FnMut(Change<'a>)) {
+        let dir = DirId::ROOT;
+        self.entries(dir).rows().for_each(|row| visit(Change::Remove { dir, row }));
+        let mut open = vec![dir];
+        while let Some(dir) = open.pop() {
+            let entries = newer.entries(dir);
+            entries.rows().for_each(|row| visit(Change::Upsert { dir, row, was: None }));
+            open.extend(entries.blocks().flat_map(Block::children));
+        }
     }
 
     /// Whether `dir` names the same attached directory in both trees.
@@ -78,23 +98,25 @@ impl Tree {
         if old.own_name() != new.own_name() || self.meta(dir).parent != newer.meta(dir).parent {
             visit(Change::Rename { id: dir });
         }
-        let mut side = |side| self.diff_row(newer, dir, side, visit);
-        if let (Entries::One(old), Entries::One(new)) = (old, new) {
-            let (old, new) = (View::from(old.reader()), View::from(new.reader()));
-            differing(&old, &new, &mut |row| {
-                side(match row {
-                    Differing::Old(i) => Side::Old(old.row(i)),
-                    Differing::New(i) => Side::New(new.row(i)),
-                    Differing::Both(i, j) => Side::Both(old.row(i), new.row(j)),
-                });
-            });
-            return;
-        }
-        let mut was = rows_where_changed(old, new).peekable();
-        let mut is = rows_where_changed(new, old).peekable();
-        while let Some(row) = next_side(&mut was, &mut is) {
-            row.into_iter().for_each(&mut side);
-        }
+        sides(old, new, &mut |side| self.diff_row(newer, dir, side, visit));
+    }
+
+    /// The directories whose rows, keys or totals may differ from those in a newer state of the tree, ascending.
+    pub(super) fn touched(&self, newer: &Self) -> Vec<DirId> {
+        let mut touched = Vec::new();
+        let mut note = |index, differs| {
+            if differs {
+                touched.push(DirId(u32::try_from(index).unwrap_or(u32::MAX)));
+            }
+        };
+        self.metas.diff(&newer.metas, &mut |index, _, new| note(index, new.is_some()));
+        self.entries.diff(&newer.entries, &mut |index, old, new| {
+            let Some(new) = new else { return };
+            note(index, old.is_none_or(|old| !old.same(new)));
+        });
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
     fn diff_row<'a>(
@@ -109,8 +131,41 @@ impl Tree {
             Side::Old(row) if stays(row.child, &|child| self.lives_elsewhere(newer, child)) => {}
             Side::New(row) if stays(row.child, &|child| newer.lived_elsewhere(self, child)) => {}
             Side::Old(row) => visit(Change::Remove { dir, row }),
-            Side::New(row) => visit(Change::Upsert { dir, row, was: None }),
-            Side::Both(was, row) => visit(Change::Upsert { dir, row, was: Some(was) }),
+            Side::New(row) => {
+                visit(Change::Upsert { dir, row, was: None });
+                self.visit_revealed(newer, row.child, visit);
+            }
+            Side::Both(was, row) => {
+                visit(Change::Upsert { dir, row, was: Some(was) });
+                if was.child != row.child {
+                    self.visit_revealed(newer, row.child, visit);
+                }
+            }
+        }
+    }
+
+    /// Visits what is below a directory that was there and not shown, as far down as the slots have not changed: those
+    /// that have are visited by themselves.
+    fn visit_revealed<'a>(
+        &'a self,
+        newer: &'a Self,
+        top: DirId,
+        visit: &mut dyn FnMut(Change<'a>),
+    ) {
+        let was_hidden = |dir: DirId| {
+            (dir.0 as usize) < self.metas.len()
+                && self.meta(dir).generation == newer.meta(dir).generation
+                && !matches!(self.entries(dir), Entries::Vacant)
+                && self.entries(dir).same(newer.entries(dir))
+                && !self.is_attached(dir)
+        };
+        let mut open = vec![top];
+        while let Some(dir) = open.pop() {
+            if dir != DirId::NONE && was_hidden(dir) {
+                let entries = newer.entries(dir);
+                entries.rows().for_each(|row| visit(Change::Upsert { dir, row, was: None }));
+                open.extend(entries.blocks().flat_map(Block::children));
+            }
         }
     }
 
@@ -120,6 +175,36 @@ impl Tree {
 
     fn lived_elsewhere(&self, older: &Self, child: DirId) -> bool {
         older.is_same_dir(self, child)
+    }
+}
+
+/// The names of the rows that differ between two states of a directory, ascending.
+pub(super) fn changed_names(old: &Entries, new: &Entries) -> Vec<Box<[u8]>> {
+    let mut names = Vec::new();
+    sides(old, new, &mut |side| {
+        let (Side::Old(row) | Side::New(row) | Side::Both(_, row)) = side;
+        names.push(Box::from(row.name));
+    });
+    names
+}
+
+/// Visits each row that differs between two states of a directory, ascending by name.
+fn sides<'a>(old: &'a Entries, new: &'a Entries, side: &mut dyn FnMut(Side<'a>)) {
+    if let (Entries::One(old), Entries::One(new)) = (old, new) {
+        let (old, new) = (View::from(old.reader()), View::from(new.reader()));
+        differing(&old, &new, &mut |row| {
+            side(match row {
+                Differing::Old(i) => Side::Old(old.row(i)),
+                Differing::New(i) => Side::New(new.row(i)),
+                Differing::Both(i, j) => Side::Both(old.row(i), new.row(j)),
+            });
+        });
+        return;
+    }
+    let mut was = rows_where_changed(old, new).peekable();
+    let mut is = rows_where_changed(new, old).peekable();
+    while let Some(row) = next_side(&mut was, &mut is) {
+        row.into_iter().for_each(&mut *side);
     }
 }
 

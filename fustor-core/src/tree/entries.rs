@@ -68,9 +68,17 @@ impl Entries {
     /// The row with this name.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<Row<'_>> {
-        let block = self.block_for(name)?;
-        let i = block.find(name).ok()?;
-        Some(block.row(i))
+        self.look(name).1
+    }
+
+    /// The row with this name, and where in its block it stands or would stand, for [`Self::put_near`].
+    pub(crate) fn look(&self, name: &[u8]) -> (usize, Option<Row<'_>>) {
+        let Some(block) = self.block_for(name) else { return (0, None) };
+        let reader = block.reader();
+        match reader.find(name) {
+            Ok(i) => (i, Some(reader.row(i))),
+            Err(i) => (i, None),
+        }
     }
 
     /// The directory of this name; `None` when there is no entry of the name, or none that is a directory.
@@ -135,14 +143,19 @@ impl Entries {
 
     /// Inserts the row or replaces the one of its name.
     pub(crate) fn put(&mut self, row: &Row<'_>) {
+        self.put_near(row, 0);
+    }
+
+    /// The same; `hint` is where in its block the row probably stands or goes.
+    pub(crate) fn put_near(&mut self, row: &Row<'_>, hint: usize) {
         match self {
             Self::Vacant => {}
             Self::One(block) => {
-                if let Some(halves) = put_in_block(block, row) {
+                if let Some(halves) = put_in_block(block, row, hint) {
                     *self = Self::Many(Arc::new(Chunks::of(block.own_name(), halves)));
                 }
             }
-            Self::Many(chunks) => Arc::make_mut(chunks).put(row),
+            Self::Many(chunks) => Arc::make_mut(chunks).put(row, hint),
         }
     }
 
@@ -168,6 +181,23 @@ impl Entries {
         }
     }
 
+    /// The same rows with other directory ids: `child` gives the new one for each. Blocks without directories are
+    /// shared.
+    pub(crate) fn with_children(&self, child: &mut dyn FnMut(DirId) -> DirId) -> Self {
+        match self {
+            Self::Vacant => Self::Vacant,
+            Self::One(block) => Self::One(block.with_children(child)),
+            Self::Many(chunks) => {
+                let Chunks { own_name, len, blocks } = &**chunks;
+                let blocks = blocks
+                    .iter()
+                    .map(|(fence, block)| (Arc::clone(fence), block.with_children(child)))
+                    .collect();
+                Self::Many(Arc::new(Chunks { own_name: Arc::clone(own_name), len: *len, blocks }))
+            }
+        }
+    }
+
     /// A directory of these blocks, ascending and disjoint.
     pub(crate) fn of_blocks(own_name: &[u8], blocks: Vec<Block>) -> Self {
         match <[Block; 1]>::try_from(blocks) {
@@ -186,11 +216,11 @@ impl Chunks {
         Self { own_name: Arc::from(own_name), len, blocks: fenced }
     }
 
-    fn put(&mut self, row: &Row<'_>) {
+    fn put(&mut self, row: &Row<'_>, hint: usize) {
         let Some((fence, block)) = self.blocks.get_prev_mut(row.name) else { return };
         let before = block.len();
         let fence = Arc::clone(fence);
-        match put_in_block(block, row) {
+        match put_in_block(block, row, hint) {
             None => self.len = self.len - before + block.len(),
             Some(halves) => {
                 self.len = self.len - before + halves.iter().map(Block::len).sum::<usize>();
@@ -219,8 +249,8 @@ fn fence(k: usize, block: &Block) -> Arc<[u8]> {
 }
 
 /// Puts one row into a block; gives the parts when it no longer fits into one.
-fn put_in_block(block: &mut Block, row: &Row<'_>) -> Option<Vec<Block>> {
-    let place = block.find(row.name);
+fn put_in_block(block: &mut Block, row: &Row<'_>, hint: usize) -> Option<Vec<Block>> {
+    let place = block.reader().find_near(row.name, hint);
     match place {
         Ok(i) => {
             if block.kind(i).is_dir() == row.facts.kind.is_dir() && block.patch(i, row) {

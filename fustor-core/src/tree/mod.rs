@@ -7,6 +7,7 @@ mod diff;
 mod entries;
 mod meta;
 mod pvec;
+mod union;
 mod writer;
 
 use crate::entry::{Facts, Marks, Row};
@@ -23,6 +24,7 @@ pub use meta::{Meta, Totals};
 pub(crate) use entries::EntriesBuilder;
 pub(crate) use meta::{Delta, Flags};
 use pvec::PersistentVec;
+pub(crate) use union::{Part, Seam, Union};
 pub(crate) use writer::Writer;
 
 /// One immutable state of a tree.
@@ -31,6 +33,8 @@ pub struct Tree {
     entries: PersistentVec<Entries>,
     metas: PersistentVec<Meta>,
     root: RootRow,
+    /// Since which revision ids have meant what they mean: they can be compared within one lineage only.
+    lineage: u64,
 }
 
 /// The root's own row, which no directory holds.
@@ -40,6 +44,15 @@ pub(crate) struct RootRow {
     pub(crate) key: Key,
     pub(crate) marks: Marks,
     pub(crate) storage: StorageId,
+}
+
+impl RootRow {
+    pub(crate) const PLACEHOLDER: Self = Self {
+        facts: Facts::PLACEHOLDER,
+        key: Key::NONE,
+        marks: Marks::PLACEHOLDER,
+        storage: StorageId(0),
+    };
 }
 
 impl Tree {

@@ -1,8 +1,7 @@
 //! Edits of the newest tree. Every edit keeps rows, parents and totals in step; what is detached is freed later, in
 //! slices.
 
-use crate::entry::{Facts, Marks};
-use crate::id::{DirId, StorageId};
+use crate::id::DirId;
 use crate::key::Key;
 
 use super::entries::Entries;
@@ -10,6 +9,7 @@ use super::meta::{Delta, Flags, Meta};
 use super::{PersistentVec, RootRow, Tree};
 
 /// The newest tree, and what only its writer needs.
+#[derive(Clone)]
 pub(crate) struct Writer {
     tree: Tree,
     /// The revision that the edits belong to.
@@ -26,6 +26,7 @@ pub(crate) struct Writer {
 }
 
 /// What the directories above one do not know yet.
+#[derive(Clone)]
 struct Carried {
     dir: DirId,
     delta: Delta,
@@ -35,14 +36,8 @@ struct Carried {
 impl Writer {
     /// A tree of one unlisted root.
     pub(crate) fn new() -> Self {
-        let root = RootRow {
-            facts: Facts::PLACEHOLDER,
-            key: Key::NONE,
-            marks: Marks::PLACEHOLDER,
-            storage: StorageId(0),
-        };
-        let tree =
-            Tree { entries: PersistentVec::default(), metas: PersistentVec::default(), root };
+        let (entries, metas) = (PersistentVec::default(), PersistentVec::default());
+        let tree = Tree { entries, metas, root: RootRow::PLACEHOLDER, lineage: 0 };
         let mut writer = Self {
             tree,
             version: 0,
@@ -68,6 +63,11 @@ impl Writer {
     /// Begins the edits of the next revision.
     pub(crate) fn begin(&mut self, version: u64) {
         self.version = version;
+    }
+
+    /// From here on ids mean something else than in the states before.
+    pub(crate) fn begin_lineage(&mut self, version: u64) {
+        self.tree.lineage = version;
     }
 
     pub(crate) fn meta(&self, dir: DirId) -> &Meta {

@@ -13,7 +13,7 @@
 //! 14 gap /d overflow
 //! 14 read /d audit      14 checked /f 7 mtime=5     14 missing /f      remarks of 0.8; also: read /d snapshot
 //! 15 cycle begin        15 uncovered /d failing        15 covered /d        15 root-lost
-//! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d
+//! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d    storages 0 1
 //! batch … end                                                   one command of several events
 //! ```
 
@@ -73,6 +73,7 @@ impl Reader {
             "tick" => Command::Tick,
             "reset" => Command::Reset,
             "attach" => attach(rest, self.envelope.storage)?,
+            "storages" => Command::Storages(storages(rest)?),
             "detach" => Command::Detach { storage: self.envelope.storage },
             "accept" => Command::AcceptRemovals { path: path(rest.trim())? },
             stamp => {
@@ -126,6 +127,10 @@ fn fidelity(word: &str) -> Result<Fidelity, String> {
         "legacy" => Ok(Fidelity::Legacy),
         other => Err(format!("neither exact nor legacy: {other:?}")),
     }
+}
+
+fn storages(words: &str) -> Result<Vec<StorageId>, String> {
+    words.split_whitespace().map(|word| number(word).map(StorageId)).collect()
 }
 
 fn attach(words: &str, storage: StorageId) -> Result<Command, String> {
@@ -311,6 +316,7 @@ fn why(text: &str) -> Result<UncoveredReason, String> {
         "too-deep" => UncoveredReason::TooDeep,
         "loop" => UncoveredReason::Loop,
         "restless" => UncoveredReason::Restless,
+        "excluded" => UncoveredReason::Excluded,
         other => return Err(format!("no reason: {other:?}")),
     })
 }

@@ -62,6 +62,7 @@ fn config(args: WatchArgs, settled_in: fn()) -> WatchConfig {
         hot_file_threshold: args.hot_file_threshold,
         audit_interval: args.audit_interval,
         watch: !args.no_watch,
+        exclude: args.exclude,
         settled_in,
     }
 }

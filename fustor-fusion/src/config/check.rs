@@ -170,7 +170,6 @@ fn compare_ports(config: &Config, report: &Report) {
 fn compare_storages(config: &Config, report: &Report) {
     let place = |pipe: &PipeSettings| fustor_agent::program::yaml::Place::file(&pipe.file);
     let mut storages: BTreeMap<&str, (&String, &PipeSettings)> = BTreeMap::new();
-    let mut feeds: BTreeMap<&str, (&String, &PipeSettings)> = BTreeMap::new();
     for (id, pipe) in &config.pipes {
         match storages.get(pipe.storage.as_str()) {
             Some((other, first)) if !first.shares_storage_with(pipe) => {
@@ -184,16 +183,6 @@ fn compare_storages(config: &Config, report: &Report) {
             Some(_) => (),
             None => {
                 storages.insert(&pipe.storage, (id, pipe));
-            }
-        }
-        for view in &pipe.views {
-            let (other, first) = *feeds.entry(view).or_insert((id, pipe));
-            if first.storage != pipe.storage {
-                let text = format!(
-                    "pipes {other:?} and {id:?} both feed view {view:?}; several storages in one view are not \
-                     offered. If both see the same storage, give them the same \"storage\""
-                );
-                report.fault(&place(pipe), text);
             }
         }
     }

@@ -33,7 +33,7 @@ pub fn read(dir: &Path, report: &Report) -> Option<Config> {
         host: root.text("host").map_or_else(|| Config::default().host, |host| host.value),
         port: port(&mut root, "port", 8101),
         log_level: log_level(&mut root),
-        limits: limits(&mut root),
+        limits: Limits { history_bytes: history(&mut root), ..limits(&mut root) },
         ..Config::default()
     };
     root.without_effect(&["session_cleanup_interval", "management_api_key"]);
@@ -220,6 +220,9 @@ fn limits(root: &mut Table<'_>) -> Limits {
     }
     limits.rows = read("rows", 1 << 24).unwrap_or(limits.rows);
     limits.connections = read("connections", 1 << 20).unwrap_or(limits.connections);
+    let time = |seconds: usize| Duration::from_secs(seconds as u64);
+    limits.idle = read("idle_seconds", 86_400).map_or(limits.idle, time);
+    limits.slow_body = read("slow_body_seconds", 86_400).map_or(limits.slow_body, time);
     limits.sessions = read("sessions", 1 << 20).unwrap_or(limits.sessions);
     let in_flight = read("in_flight", 64).and_then(|n| u32::try_from(n).ok());
     limits.in_flight = in_flight.unwrap_or(limits.in_flight);
@@ -229,6 +232,15 @@ fn limits(root: &mut Table<'_>) -> Limits {
     }
     table.finish();
     limits
+}
+
+fn history(root: &mut Table<'_>) -> usize {
+    let default = Limits::default().history_bytes;
+    let Some(mut table) = root.table("history") else { return default };
+    let bytes = table.whole("max_bytes", 0..=1 << 40);
+    table.finish();
+    // The bounds make it positive.
+    bytes.map_or(default, |bytes| usize::try_from(bytes.value).unwrap_or(usize::MAX))
 }
 
 fn log_level(root: &mut Table<'_>) -> Level {

@@ -9,6 +9,7 @@ use fustor_agent::program::log::Level;
 use fustor_core::query::TREE_ITEMS_DEFAULT;
 
 use super::keys::Digest;
+use crate::host::HISTORY_BYTES;
 
 /// Everything.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,10 +58,16 @@ pub struct Limits {
     pub rows: usize,
     /// Connections of one port.
     pub connections: usize,
+    /// How long a connection may be without a request.
+    pub idle: Duration,
+    /// How long nothing of a body may come.
+    pub slow_body: Duration,
     /// Sessions of one storage.
     pub sessions: usize,
     /// Batches of one session that are under way.
     pub in_flight: u32,
+    /// Bytes of the log of changes of one view.
+    pub history_bytes: usize,
 }
 
 impl Default for Limits {
@@ -70,8 +77,11 @@ impl Default for Limits {
             bodies_bytes: 512 << 20,
             rows: 1 << 20,
             connections: 4096,
+            idle: Duration::from_secs(75),
+            slow_body: Duration::from_secs(30),
             sessions: 1024,
             in_flight: 4,
+            history_bytes: HISTORY_BYTES,
         }
     }
 }

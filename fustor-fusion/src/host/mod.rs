@@ -3,6 +3,7 @@
 mod clock;
 mod counters;
 mod directives;
+mod history;
 mod inbox;
 mod pins;
 mod reaper;
@@ -12,6 +13,7 @@ mod writer;
 pub use clock::Clock;
 pub use counters::Counters;
 pub use directives::Directives;
+pub use history::{Follower, History};
 pub use inbox::{Busy, Closed};
 pub use pins::Pins;
-pub use view_host::{HostConfig, Receipt, ViewHost};
+pub use view_host::{HISTORY_BYTES, HostConfig, Receipt, ViewHost};

@@ -12,14 +12,25 @@ use tokio::sync::{oneshot, watch};
 use super::inbox::{Inbox, Letter};
 use super::reaper::Reaper;
 use super::writer::Writer;
-use super::{Busy, Clock, Closed, Counters, Directives, Pins};
+use super::{Busy, Clock, Closed, Counters, Directives, History, Pins};
 
 /// What a view is started with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HostConfig {
     /// The rules and limits of the view itself.
     pub view: ViewConfig,
+    /// What the log of changes may occupy.
+    pub history_bytes: usize,
 }
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { view: ViewConfig::default(), history_bytes: HISTORY_BYTES }
+    }
+}
+
+/// What the log of changes of a view may occupy when nothing is said.
+pub const HISTORY_BYTES: usize = 64 << 20;
 
 /// The answer to a command, once its effect can be read.
 pub type Receipt = oneshot::Receiver<Applied>;
@@ -28,7 +39,7 @@ pub type Receipt = oneshot::Receiver<Applied>;
 #[derive(Clone)]
 pub struct ViewHost {
     shared: Arc<Shared>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 pub(super) struct Shared {
@@ -40,6 +51,7 @@ pub(super) struct Shared {
     pub(super) pins: Pins,
     pub(super) counters: Counters,
     pub(super) directives: Directives,
+    pub(super) history: Arc<History>,
     running: AtomicBool,
 }
 
@@ -52,6 +64,7 @@ impl ViewHost {
         let incarnation = clock.now().wall.0.unsigned_abs();
         let view = View::new(config.view, incarnation);
         let snapshot = view.snapshot();
+        let history = Arc::new(History::new(snapshot.revision(), config.history_bytes));
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             clock,
@@ -61,16 +74,18 @@ impl ViewHost {
             pins: Pins::default(),
             counters: Counters::default(),
             directives: Directives::default(),
+            history,
             running: AtomicBool::new(true),
         });
         let reaper = Reaper::start(name)?;
+        let log = History::start(Arc::clone(&shared))?;
         let ending = Ending(Arc::clone(&shared));
         let writer = Writer::new(view, Arc::clone(&shared), reaper);
         let thread = std::thread::Builder::new().name(format!("view {name}")).spawn(move || {
             let _ending = ending;
             writer.run();
         })?;
-        Ok(Self { shared, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { shared, threads: Arc::new(Mutex::new(vec![thread, log])) })
     }
 
     /// The name of the view.
@@ -158,6 +173,12 @@ impl ViewHost {
         &self.shared.directives
     }
 
+    /// The log of changes.
+    #[must_use]
+    pub fn history(&self) -> &Arc<History> {
+        &self.shared.history
+    }
+
     /// Whether the writer still works; false after [`Self::stop`] or if it died.
     #[must_use]
     pub fn running(&self) -> bool {
@@ -167,11 +188,12 @@ impl ViewHost {
     /// Stops the writer and waits for it. The last picture stays readable.
     pub fn stop(&self) {
         self.shared.inbox.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!(view = self.name(), "the writer died");
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!(view = self.name(), "a thread of the view died");
+            }
         }
     }
 }
@@ -184,6 +206,7 @@ impl Drop for Ending {
         self.0.running.store(false, Ordering::Release);
         self.0.inbox.close();
         self.0.directives.close();
+        self.0.history.close();
         // Long polls look again and find that the view has stopped.
         self.0.published.send_modify(|_| ());
     }

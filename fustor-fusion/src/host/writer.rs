@@ -124,6 +124,7 @@ impl Writer {
         }
         self.shared.counters.count_publication(self.shared.clock.now().wall);
         self.shared.published.send_replace(revision);
+        self.shared.history.ring();
         for (reply, applied) in self.answers.drain(..) {
             // Who no longer waits for an answer does not get one.
             drop(reply.send(applied));

@@ -25,6 +25,15 @@ pub(super) async fn query(
     Ok(next.run(request).await)
 }
 
+/// Whether who asked earlier may still ask: keys change while an answer goes on.
+pub(super) fn still_may_ask(app: &App, headers: &HeaderMap, view: &str) -> bool {
+    match granted(app, headers) {
+        Ok(Some(grant)) => may_ask(&grant, view).is_ok(),
+        Ok(None) => true,
+        Err(_) => false,
+    }
+}
+
 fn may_ask(grant: &Grant, view: &str) -> Result<(), ApiError> {
     match grant {
         Grant::Query { views } if views.contains(view) => Ok(()),

@@ -27,6 +27,8 @@ pub(crate) enum ApiError {
     NotFound(String),
     /// 410: the revision of a cursor is no longer kept.
     Gone(String),
+    /// 410: the log of changes does not reach back so far.
+    Forgotten(String),
     /// 400 with the body of 0.8, already encoded: the answer would have too many entries.
     Limit(Vec<u8>),
     /// 503: not yet.
@@ -74,6 +76,7 @@ impl IntoResponse for ApiError {
             }
             Self::NotFound(text) => detail(StatusCode::NOT_FOUND, &text),
             Self::Gone(text) => detail(StatusCode::GONE, &text),
+            Self::Forgotten(body) => json_body(StatusCode::GONE, body.into_bytes()),
             Self::Limit(body) => json_body(StatusCode::BAD_REQUEST, body),
             Self::NotReady { retry_after, detail: text } => {
                 later(detail(StatusCode::SERVICE_UNAVAILABLE, &text), retry_after)

@@ -45,6 +45,9 @@ fn describe(asked: &Asked) -> Value {
         "gap_directories": totals.gaps,
         "uncovered": uncovered(snapshot),
         "uncovered_count": totals.uncovered,
+        "conflicts": conflicts(snapshot),
+        "conflict_count": snapshot.conflict_count(),
+        "takeovers": snapshot.takeovers(),
         "scans": {
             "completed": cycles.completed,
             "last_begin": cycles.last_begin.map(seconds),
@@ -88,6 +91,17 @@ fn uncovered(snapshot: &Snapshot) -> Vec<Value> {
         .map(|(dir, reason, since)| {
             json!({"path": path(snapshot, dir), "since": seconds(since),
                    "reason": format!("{reason:?}")})
+        })
+        .collect()
+}
+
+/// Paths that several storages have, with the number of the storage whose entry is shown.
+fn conflicts(snapshot: &Snapshot) -> Vec<Value> {
+    let found = snapshot.conflicts().take(NAMED);
+    found
+        .map(|conflict| {
+            let others: Vec<u16> = conflict.others.iter().map(|other| other.0).collect();
+            json!({"path": conflict.path.display(), "owner": conflict.owner.0, "others": others})
         })
         .collect()
 }

@@ -18,7 +18,7 @@ pub(super) async fn list_jobs(
     Path(view): Path<String>,
 ) -> Result<Response, ApiError> {
     known(&app, &view)?;
-    let jobs = storage(&app, &view).map(|storage| jobs(storage, &view)).unwrap_or_default();
+    let jobs: Vec<Value> = storages(&app, &view).flat_map(|storage| jobs(storage, &view)).collect();
     Ok(ok(&json!({ "jobs": jobs })))
 }
 
@@ -38,9 +38,7 @@ pub(super) async fn show_job(
     Path((view, job)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     known(&app, &view)?;
-    let found = job.parse::<JobId>().ok().and_then(|id| {
-        storage(&app, &view)?.read(|roster| roster.job(id).map(|job| describe(job, &view)))
-    });
+    let found = job.parse::<JobId>().ok().and_then(|id| find(&app, &view, id));
     let missing = || ApiError::NotFound(format!("Agent job '{job}' not found"));
     Ok(ok(&found.ok_or_else(missing)?))
 }
@@ -88,21 +86,29 @@ pub(super) async fn ask_for_scan(
         retry_after: 10,
         detail: format!("no agent of view {view:?} can take another job"),
     })?;
-    let found = storage(&app, &view)
-        .and_then(|storage| storage.read(|roster| roster.job(id).map(|job| describe(job, &view))));
+    let found = find(&app, &view, id);
     Ok(ok(&found.unwrap_or_else(|| json!({"job_id": id.to_string()}))))
 }
 
-/// Asks for a scan; `None` when nobody could do it.
+/// Asks every storage of a view for a scan; the job of the first, `None` when nobody could do it.
 pub(super) fn scan(app: &App, view: &str, path: &ViewPath, recursive: bool) -> Option<JobId> {
-    let storage = storage(app, view)?;
-    let id = storage.act(|roster, now| roster.scan(now, path, recursive))?;
-    storage.announce();
-    Some(id)
+    let mut first = None;
+    for storage in storages(app, view) {
+        let id = storage.act(|roster, now| roster.scan(now, path, recursive));
+        first = first.or(id);
+        storage.announce();
+    }
+    first
 }
 
-fn storage<'a>(app: &'a App, view: &str) -> Option<&'a Storage> {
-    Some(app.hub()?.storage_of_view(view)?.as_ref())
+fn storages<'a>(app: &'a App, view: &'a str) -> impl Iterator<Item = &'a Storage> {
+    let hub = app.hub().into_iter();
+    hub.flat_map(move |hub| hub.storages_of_view(view)).map(AsRef::as_ref)
+}
+
+fn find(app: &App, view: &str, id: JobId) -> Option<Value> {
+    storages(app, view)
+        .find_map(|storage| storage.read(|roster| roster.job(id).map(|job| describe(job, view))))
 }
 
 fn jobs(storage: &Storage, view: &str) -> Vec<Value> {

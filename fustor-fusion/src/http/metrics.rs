@@ -59,7 +59,7 @@ impl fmt::Debug for Views {
 /// A number read from a view.
 type Reading = fn(&ViewState) -> u64;
 
-const GAUGES: [(&str, &str, Reading); 12] = [
+const GAUGES: [(&str, &str, Reading); 14] = [
     ("files", "Entries that are not directories", |view| root(view).files),
     ("directories", "Directories, the root included", |view| root(view).dirs + 1),
     ("bytes", "Sum of the sizes of all files", |view| root(view).bytes),
@@ -71,12 +71,20 @@ const GAUGES: [(&str, &str, Reading); 12] = [
     ("inbox_commands", "Commands that wait", |view| view.host.waiting().0 as u64),
     ("inbox_bytes", "Bytes that wait", |view| view.host.waiting().1 as u64),
     ("pinned_revisions", "Revisions kept for cursors", |view| view.host.pins().len() as u64),
+    ("history_bytes", "About what the log of changes occupies", |view| {
+        view.host.history().bytes() as u64
+    }),
+    ("followers", "Who follows the changes", |view| view.host.history().followers() as u64),
     ("running", "Whether the writer works", |view| view.host.running().into()),
 ];
 
-const COUNTERS: [(&str, &str, Reading); 4] = [
+const COUNTERS: [(&str, &str, Reading); 6] = [
     ("commands", "Commands applied", |view| view.host.counters().commands()),
     ("publications", "Pictures published", |view| view.host.counters().publications()),
+    ("history_changes", "Changes told in the log", |view| view.host.history().told()),
+    ("history_microseconds", "Time that the log of changes has taken", |view| {
+        u64::try_from(view.host.history().spent().as_micros()).unwrap_or(u64::MAX)
+    }),
     ("inbox_full", "Commands turned away", |view| view.host.counters().busy()),
     ("freed_by_writer", "Pictures that the writer had to free", |view| {
         view.host.counters().freed_by_writer()

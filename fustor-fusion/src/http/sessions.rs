@@ -23,8 +23,9 @@ pub(super) async fn list_sessions(
     known(&app, &view)?;
     let sessions: Vec<Value> = app
         .hub()
-        .and_then(|hub| Some(sessions(hub, hub.storage_of_view(&view)?)))
-        .unwrap_or_default();
+        .into_iter()
+        .flat_map(|hub| hub.storages_of_view(&view).flat_map(|storage| sessions(hub, storage)))
+        .collect();
     let count = sessions.len();
     Ok(ok(&json!({"view_id": view, "active_sessions": sessions, "count": count})))
 }
@@ -97,7 +98,7 @@ pub(super) async fn reset(
     Path(view): Path<String>,
 ) -> Result<Response, ApiError> {
     let state = Arc::clone(known(&app, &view)?);
-    if let Some(storage) = app.hub().and_then(|hub| hub.storage_of_view(&view)) {
+    for storage in app.hub().into_iter().flat_map(|hub| hub.storages_of_view(&view)) {
         storage.act(|roster, now| {
             let all: BTreeSet<_> = roster.sessions().map(|session| session.id).collect();
             for session in all {
@@ -131,7 +132,7 @@ pub(super) async fn look_again(
         ViewPath::parse(path.as_bytes()).map_err(|error| ApiError::BadRequest(error.to_string()))
     };
     let paths = updates.iter().map(path).collect::<Result<Vec<_>, _>>()?;
-    let count = app.hub().map_or(0, |hub| receiver::look_again(hub, &view, paths));
+    let count = app.hub().map_or(0, |hub| receiver::look_again(hub, &view, &paths));
     Ok(ok(&json!({"view_id": view, "updated_count": count, "status": "ok"})))
 }
 

@@ -15,6 +15,9 @@ use crate::pipe::Hub;
 /// So many answers are streamed or searched for at the same time; each occupies a thread.
 const MAX_HEAVY: usize = 64;
 
+/// So many clients follow the changes of views at the same time; each occupies a connection.
+const MAX_STREAMS: usize = 256;
+
 /// Tells what a source says about itself.
 pub type Describe = Box<dyn Fn() -> Value + Send + Sync>;
 
@@ -68,6 +71,7 @@ struct Shared {
     views: BTreeMap<String, Arc<ViewState>>,
     metrics: Metrics,
     heavy: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
     service: Option<Service>,
 }
@@ -90,7 +94,10 @@ impl App {
             views.into_iter().map(|view| (view.host.name().to_owned(), Arc::new(view))).collect();
         let metrics = Metrics::new(views.values().cloned().collect());
         let heavy = Arc::new(Semaphore::new(MAX_HEAVY));
-        Self { shared: Arc::new(Shared { views, metrics, heavy, stopping, service: None }) }
+        let streams = Arc::new(Semaphore::new(MAX_STREAMS));
+        Self {
+            shared: Arc::new(Shared { views, metrics, heavy, streams, stopping, service: None }),
+        }
     }
 
     /// The same for views that agents feed from elsewhere, with keys.
@@ -130,6 +137,10 @@ impl App {
 
     pub(super) fn heavy(&self) -> Arc<Semaphore> {
         Arc::clone(&self.shared.heavy)
+    }
+
+    pub(super) fn streams(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.streams)
     }
 
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {

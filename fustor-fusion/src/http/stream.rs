@@ -70,7 +70,7 @@ pub(super) fn body(
     Body::from_stream(Receiving(receiver))
 }
 
-struct Receiving(mpsc::Receiver<io::Result<Bytes>>);
+pub(super) struct Receiving(pub(super) mpsc::Receiver<io::Result<Bytes>>);
 
 impl Stream for Receiving {
     type Item = io::Result<Bytes>;

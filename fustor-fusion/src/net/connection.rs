@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,7 +13,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::door::DoorLimits;
-use super::registry::{Activity, Seat};
+use super::registry::{Activity, Place, Seat};
+
+/// Who is refused before all was read has so long to take the answer and stop sending. Without that the system would
+/// throw the answer away.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A guarded stream.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Connection {
     alarm: Pin<Box<Sleep>>,
     /// Since when the other end takes nothing.
     stuck: Option<Instant>,
+    /// Until when what still comes is thrown away, once our end is closed.
+    closing: Option<Pin<Box<Sleep>>>,
     _seat: Seat,
 }
 
@@ -32,10 +38,11 @@ impl Connection {
     pub(super) fn new(
         stream: TcpStream,
         limits: DoorLimits,
-        (seat, activity, close): (Seat, Arc<Activity>, oneshot::Receiver<()>),
+        (seat, activity, close): Place,
     ) -> Self {
         let alarm = Box::pin(sleep(limits.idle));
-        Self { stream, activity, close: Some(close), limits, alarm, stuck: None, _seat: seat }
+        let (close, closing) = (Some(close), None);
+        Self { stream, activity, close, limits, alarm, stuck: None, closing, _seat: seat }
     }
 
     /// Whether it is over, and if not, arranges to be asked again when it may be.
@@ -126,11 +133,34 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            if !self.activity.is_refused() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.linger(context)
     }
 }
 
 impl Connection {
+    /// Throws away what still comes until the other end has heard that it was refused.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let closing = self.closing.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if closing.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut rest = [0; 16 * 1024];
+        loop {
+            let mut rest = ReadBuf::new(&mut rest);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut rest)) {
+                Ok(()) if !rest.filled().is_empty() => (),
+                // The other end is done, or gone.
+                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
     fn wrote(
         &mut self,
         context: &mut Context<'_>,

@@ -16,9 +16,11 @@ use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connection::Connection;
+use super::connection::{Connection, LINGER};
 use super::registry::{Activity, Registry};
 
 /// What one door allows.
@@ -38,19 +40,30 @@ impl Default for DoorLimits {
     }
 }
 
+/// So many newcomers are told at the same time that there is no place; the others find their connection closed.
+const REGRETS: usize = 64;
+
+/// What a newcomer hears when every connection is at work.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+    Content-Length: 34\r\nRetry-After: 1\r\nConnection: close\r\n\r\n\
+    {\"detail\":\"too many connections\"}\n";
+
 /// A listener with limits.
 #[derive(Debug)]
 pub struct Door {
     listener: TcpListener,
     limits: DoorLimits,
     registry: Registry,
+    /// Leave to tell a newcomer that there is no place.
+    regrets: Arc<Semaphore>,
 }
 
 impl Door {
     /// Puts limits on a listener.
     #[must_use]
     pub fn new(listener: TcpListener, limits: DoorLimits) -> Self {
-        Self { listener, limits, registry: Registry::new() }
+        let regrets = Arc::new(Semaphore::new(REGRETS));
+        Self { listener, limits, registry: Registry::new(), regrets }
     }
 }
 
@@ -59,17 +72,38 @@ impl Listener for Door {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+        loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+            if let Some(place) = self.registry.admit(self.limits.connections) {
+                return (Connection::new(stream, self.limits, place), address);
+            }
+            if let Ok(leave) = Arc::clone(&self.regrets).try_acquire_owned() {
+                drop(tokio::spawn(regret(stream, leave)));
+            }
         }
-        let seat = self.registry.admit(self.limits.connections);
-        (Connection::new(stream, self.limits, seat), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
+}
+
+/// Tells a newcomer that there is no place. What it has to say is read and thrown away, because bytes that nobody read
+/// would make the system throw away the answer instead.
+async fn regret(mut stream: TcpStream, leave: OwnedSemaphorePermit) {
+    let telling = async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        let mut rest = [0; 4096];
+        while stream.read(&mut rest).await? > 0 {}
+        Ok::<(), io::Error>(())
+    };
+    // Who hears nothing of it finds the connection closed.
+    drop(tokio::time::timeout(LINGER, telling).await);
+    drop(leave);
 }
 
 /// Who is at the other end of a request's connection.
@@ -105,6 +139,7 @@ pub async fn busy(request: Request, next: Next) -> Response {
     let Some(ConnectInfo(peer)) = peer else { return next.run(request).await };
     let working = Working::new(Arc::clone(&peer.activity));
     let response = next.run(request).await;
+    working.0.answered(response.status().is_client_error());
     if response.body().size_hint().exact().is_some() {
         return response;
     }

@@ -1,7 +1,7 @@
 //! The open connections of a door. When there are too many, the one that has been idle longest makes room.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ pub(super) struct Activity {
     began: Instant,
     /// Requests whose head was read and whose answer is not yet complete.
     requests: AtomicU32,
+    /// The last answer refused its request, perhaps before all of it was read.
+    refused: AtomicBool,
     /// When the connection was accepted or its last request ended, in milliseconds since `began`.
     idle_since: AtomicU64,
 }
@@ -20,7 +22,7 @@ pub(super) struct Activity {
 impl Activity {
     fn new(began: Instant) -> Self {
         let idle_since = AtomicU64::new(began.elapsed().as_millis() as u64);
-        Self { began, requests: AtomicU32::new(0), idle_since }
+        Self { began, requests: AtomicU32::new(0), refused: AtomicBool::new(false), idle_since }
     }
 
     pub(super) fn begin(&self) {
@@ -35,6 +37,15 @@ impl Activity {
     pub(super) fn end(&self) {
         self.touch();
         self.requests.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn answered(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Release);
+    }
+
+    /// Whether the other end may still be sending what nobody wants.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     /// For how long no request has been under way; `None` while one is.
@@ -65,33 +76,37 @@ pub(super) struct Seat {
     id: u64,
 }
 
+/// What an admitted connection is given: its seat, what is known of it, and word to close.
+pub(super) type Place = (Seat, Arc<Activity>, oneshot::Receiver<()>);
+
 impl Registry {
     pub(super) fn new() -> Self {
         let open = Open { began: Instant::now(), next: 0, connections: BTreeMap::new() };
         Self(Arc::new(Mutex::new(open)))
     }
 
-    /// Admits a connection. Beyond `limit`, another one is told to close; if all are at work, this one.
-    pub(super) fn admit(&self, limit: usize) -> (Seat, Arc<Activity>, oneshot::Receiver<()>) {
+    /// Admits a connection. Beyond `limit`, the one that has been idle longest is told to close; `None` when all are at
+    /// work.
+    pub(super) fn admit(&self, limit: usize) -> Option<Place> {
         let (close, closed) = oneshot::channel();
         let mut open = self.lock();
-        let activity = Arc::new(Activity::new(open.began));
-        let id = open.next;
-        open.next += 1;
-        open.connections.insert(id, (Arc::clone(&activity), close));
-        while open.connections.len() > limit {
+        while open.connections.len() >= limit.max(1) {
             let idle = open.connections.iter().filter_map(|(id, (activity, _))| {
                 activity.idle()?;
                 Some((activity.idle_since.load(Ordering::Acquire), *id))
             });
-            let Some((_, oldest)) = idle.min() else { break };
+            let (_, oldest) = idle.min()?;
             if let Some((_, close)) = open.connections.remove(&oldest) {
                 // It may have gone by itself.
                 close.send(()).ok();
             }
         }
+        let activity = Arc::new(Activity::new(open.began));
+        let id = open.next;
+        open.next += 1;
+        open.connections.insert(id, (Arc::clone(&activity), close));
         drop(open);
-        (Seat { registry: self.clone(), id }, activity, closed)
+        Some((Seat { registry: self.clone(), id }, activity, closed))
     }
 
     #[cfg(test)]
@@ -117,9 +132,9 @@ mod tests {
     #[test]
     fn the_longest_idle_connection_makes_room() {
         let registry = Registry::new();
-        let mut all: Vec<_> = (0..3).map(|_| registry.admit(3)).collect();
+        let mut all: Vec<_> = (0..3).filter_map(|_| registry.admit(3)).collect();
         all[0].1.begin();
-        let (_seat, _, mut fourth) = registry.admit(3);
+        let (_seat, _, mut fourth) = registry.admit(3).expect("a place");
         assert!(all[0].2.try_recv().is_err(), "it is at work");
         assert!(all[1].2.try_recv().is_ok(), "it was idle longest");
         assert!(all[2].2.try_recv().is_err() && fourth.try_recv().is_err());
@@ -131,11 +146,12 @@ mod tests {
     #[test]
     fn a_newcomer_goes_when_everybody_is_at_work() {
         let registry = Registry::new();
-        let (_seat, activity, _closed) = registry.admit(1);
+        let (_seat, activity, _closed) = registry.admit(1).expect("a place");
         activity.begin();
-        let (_other, _, mut closed) = registry.admit(1);
-        assert!(closed.try_recv().is_ok());
+        assert!(registry.admit(1).is_none());
         assert_eq!(registry.len(), 1);
+        activity.end();
+        assert!(registry.admit(1).is_some());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use fustor_core::session::RosterConfig;
-use fustor_core::{AgentId, SessionId, StorageId};
+use fustor_core::{AgentId, Command, Lane, SessionId, StorageId};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -15,7 +15,7 @@ use super::keeper;
 use super::running::Pipe;
 use super::storage::Storage;
 use crate::config::{Config, KeyRing, Limits, PipeSettings};
-use crate::host::{Clock, ViewHost};
+use crate::host::{Busy, Clock, ViewHost};
 
 /// Agents are numbered below this.
 const AGENTS_MAX: u16 = 1 << 13;
@@ -29,6 +29,14 @@ pub enum HubError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// A view has stopped, or takes no commands.
+    #[error("view {view:?} takes no commands: {error}")]
+    View {
+        /// Which one.
+        view: String,
+        /// Why.
+        error: Busy,
+    },
 }
 
 /// Everything behind the receivers.
@@ -74,9 +82,20 @@ impl Hub {
             let pipe = Pipe::new(id, storage, settings.clone());
             hub.pipes.insert(id.clone(), Arc::new(pipe));
         }
+        for view in views.values() {
+            hub.declare_storages(view)?;
+        }
         let hub = Arc::new(hub);
         hub.keep()?;
         Ok(hub)
+    }
+
+    /// Tells a view whom it shows, so that it is not complete before each of them is.
+    fn declare_storages(&self, view: &ViewHost) -> Result<(), HubError> {
+        let ids = self.storages_of_view(view.name()).map(|storage| storage.id()).collect();
+        let receipt = view.submit(Lane::Control, Command::Storages(ids));
+        let busy = |error| HubError::View { view: view.name().to_owned(), error };
+        receipt.map(drop).map_err(busy)
     }
 
     fn storage(
@@ -131,10 +150,9 @@ impl Hub {
         self.storages.values()
     }
 
-    /// The storage that feeds a view, if one does.
-    #[must_use]
-    pub fn storage_of_view(&self, view: &str) -> Option<&Arc<Storage>> {
-        self.storages.values().find(|storage| storage.views().iter().any(|v| v.name() == view))
+    /// The storages that feed a view: nearly always one.
+    pub fn storages_of_view(&self, view: &str) -> impl Iterator<Item = &Arc<Storage>> {
+        self.storages.values().filter(move |storage| storage.feeds(view))
     }
 
     /// The pipes of a storage.

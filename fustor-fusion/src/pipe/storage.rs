@@ -22,6 +22,8 @@ pub struct Storage {
     pub(super) hurry: Notify,
     /// Counts what held heartbeats may want to know.
     news: watch::Sender<u64>,
+    /// Counts batches that were applied or given up.
+    moves: watch::Sender<u64>,
     cache_window_ns: i64,
 }
 
@@ -62,6 +64,7 @@ impl Storage {
             order: Mutex::new(()),
             hurry: Notify::new(),
             news: watch::Sender::new(0),
+            moves: watch::Sender::new(0),
             cache_window_ns: if coherent { 0 } else { CACHED_NS },
         }
     }
@@ -82,6 +85,12 @@ impl Storage {
     #[must_use]
     pub fn views(&self) -> &[ViewHost] {
         &self.views
+    }
+
+    /// Whether it feeds a view.
+    #[must_use]
+    pub fn feeds(&self, view: &str) -> bool {
+        self.views.iter().any(|fed| fed.name() == view)
     }
 
     /// The present moment.
@@ -118,6 +127,17 @@ impl Storage {
     #[must_use]
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
+    }
+
+    /// Tells batches that came early to look again.
+    pub fn move_on(&self) {
+        self.moves.send_modify(|count| *count += 1);
+    }
+
+    /// Wakes when a batch was applied or given up.
+    #[must_use]
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
     }
 
     /// Remembers which pipe a session belongs to, and forgets those that are no more.

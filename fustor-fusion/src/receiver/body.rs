@@ -16,8 +16,6 @@ use tokio::time::timeout;
 use crate::http::error::ApiError;
 use crate::pipe::Hub;
 
-/// The next part of a body must come within this.
-const PART: Duration = Duration::from_secs(30);
 /// The whole body must come within this.
 const WHOLE: Duration = Duration::from_secs(300);
 /// The largest body of a request that carries no events.
@@ -53,8 +51,9 @@ async fn collect(hub: &Hub, body: Body, limit: usize) -> Result<Taken, ApiError>
     let mut room = hint;
     let mut bytes = Vec::with_capacity(hint);
     let mut parts = body.into_data_stream();
+    let patience = hub.limits().slow_body;
     loop {
-        let next = timeout(PART, Next(&mut parts)).await;
+        let next = timeout(patience, Next(&mut parts)).await;
         let late =
             |_| ApiError::Plain(StatusCode::REQUEST_TIMEOUT, "the body came too slowly".to_owned());
         let Some(part) = next.map_err(late)? else { break };
@@ -83,25 +82,44 @@ pub(super) fn plain(
 ) -> Result<Taken, ApiError> {
     match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"") => Ok(taken),
-        Some(b"zstd") => inflate(hub, taken, limit),
+        Some(b"zstd") => {
+            let bad = |error| broken("zstd", &error);
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(&taken.bytes[..]).map_err(bad)?;
+            decoder.window_log_max(WINDOW_LOG_MAX).map_err(bad)?;
+            let (out, more) = inflate(hub, decoder, "zstd", limit)?;
+            Ok(taken.replaced(out, more))
+        }
+        Some(b"gzip" | b"x-gzip") => {
+            let decoder = flate2::read::MultiGzDecoder::new(&taken.bytes[..]);
+            let (out, more) = inflate(hub, decoder, "gzip", limit)?;
+            Ok(taken.replaced(out, more))
+        }
         Some(other) => {
             let other = String::from_utf8_lossy(other);
-            let text = format!("content encoding {other:?} is not known, only zstd and identity");
+            let text = format!("content encoding {other:?} is not known; gzip and zstd are");
             Err(ApiError::Plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
         }
     }
 }
 
-fn inflate(hub: &Hub, taken: Taken, limit: usize) -> Result<Taken, ApiError> {
-    let Taken { bytes: packed, mut shares } = taken;
-    let bad = |error: std::io::Error| ApiError::BadRequest(format!("no valid zstd: {error}"));
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(&packed[..]).map_err(bad)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(bad)?;
+fn broken(coding: &str, error: &std::io::Error) -> ApiError {
+    ApiError::BadRequest(format!("no valid {coding}: {error}"))
+}
+
+/// Never holds more than `limit` bytes and their share, whatever the packed bytes promise.
+fn inflate(
+    hub: &Hub,
+    mut decoder: impl Read,
+    coding: &str,
+    limit: usize,
+) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), ApiError> {
+    let mut shares = Vec::new();
     let mut out = Vec::new();
     let mut room = 0;
     let mut part = vec![0; 64 * 1024];
     loop {
-        let n = decoder.read(&mut part).map_err(bad)?;
+        let n = decoder.read(&mut part).map_err(|error| broken(coding, &error))?;
         if n == 0 {
             break;
         }
@@ -116,7 +134,7 @@ fn inflate(hub: &Hub, taken: Taken, limit: usize) -> Result<Taken, ApiError> {
         }
         out.extend_from_slice(&part[..n]);
     }
-    Ok(Taken { bytes: Bytes::from(out), shares })
+    Ok((Bytes::from(out), shares))
 }
 
 /// A share of the memory for bodies; given back when the request is done.
@@ -143,6 +161,12 @@ impl Future for Next<'_> {
 }
 
 impl Taken {
+    /// The same body without its compression.
+    fn replaced(mut self, bytes: Bytes, shares: Vec<OwnedSemaphorePermit>) -> Self {
+        self.shares.extend(shares);
+        Self { bytes, ..self }
+    }
+
     /// Gives back what is held while the request goes on without its body.
     pub(super) fn release(self) -> Vec<OwnedSemaphorePermit> {
         self.shares

@@ -56,7 +56,7 @@ pub(super) async fn tasks(
     let Some(peer) = storage.legacy(session) else { return Ok(ok(&json!({}))) };
     let mut peer = peer.lock().unwrap_or_else(PoisonError::into_inner);
     let limit = Limit::new(TASKS).unwrap_or_default();
-    let args = SentinelArgs { limit, offset: peer.offset() };
+    let args = SentinelArgs { limit, offset: peer.offset(), storage: Some(storage.id()) };
     let now = storage.now();
     let page = sentinel(&view.snapshot(), now, &args);
     peer.asked(now, page.next);
@@ -153,12 +153,18 @@ fn views(inlet: &Inlet, headers: &HeaderMap) -> Result<BTreeSet<String>, ApiErro
     }
 }
 
-/// The pipe that the key of a request is about; `None` when nothing feeds its view.
+/// The pipe that the key of a request is about; `None` when nothing feeds its view. Of several storages in a view, the
+/// first whose agent looks at paths.
 fn pipe(inlet: &Inlet, headers: &HeaderMap) -> Result<Option<Arc<Pipe>>, ApiError> {
     let views = views(inlet, headers)?;
     let hub = &inlet.hub;
-    let storage = views.iter().find_map(|view| hub.storage_of_view(view));
-    Ok(storage.and_then(|storage| hub.pipes_of(storage).next().cloned()))
+    if let Grant::Push { pipe } = authenticate(&hub.keys(), headers)? {
+        return Ok(hub.pipes().get(&pipe).cloned());
+    }
+    let storages = views.iter().flat_map(|view| hub.storages_of_view(view));
+    let pipes: Vec<_> = storages.filter_map(|storage| hub.pipes_of(storage).next()).collect();
+    let asked = pipes.iter().find(|pipe| asked_session(pipe).is_some());
+    Ok(asked.or(pipes.first()).map(|pipe| Arc::clone(pipe)))
 }
 
 /// The session that looks at paths: the leader, if it is an agent of 0.8.
@@ -170,15 +176,15 @@ fn asked_session(pipe: &Pipe) -> Option<SessionId> {
 }
 
 /// Has the agents of a view look at these paths again; how many they are.
-pub(crate) fn look_again(hub: &Hub, view: &str, paths: Vec<ViewPath>) -> usize {
-    let Some(storage) = hub.storage_of_view(view) else { return 0 };
-    let count = paths.len();
-    let id = storage.id();
-    storage.act(|roster, now| {
-        let wishes = paths.into_iter().map(|path| Directive::Recheck { storage: id, path });
-        roster.direct(now, wishes.collect());
-    });
-    storage.announce();
+pub(crate) fn look_again(hub: &Hub, view: &str, paths: &[ViewPath]) -> usize {
+    let mut count = 0;
+    for storage in hub.storages_of_view(view) {
+        let id = storage.id();
+        let wish = |path: &ViewPath| Directive::Recheck { storage: id, path: path.clone() };
+        storage.act(|roster, now| roster.direct(now, paths.iter().map(wish).collect()));
+        storage.announce();
+        count = paths.len();
+    }
     count
 }
 

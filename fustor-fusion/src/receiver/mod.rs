@@ -15,5 +15,5 @@ pub use auth::Access;
 pub(crate) use auth::{authenticate, forbidden};
 pub(crate) use consistency::look_again;
 pub use inlet::Inlet;
-pub(crate) use router::beside_views;
+pub(crate) use router::{agents_beside_views, beside_views};
 pub use router::{management_routes, receiver_routes, router};

@@ -12,7 +12,7 @@ use fustor_core::{Batch, Event, Fidelity, SessionId, Verdicts};
 use super::body::Taken;
 use super::events::{count, digest, limits};
 use super::inlet::Inlet;
-use super::outcome::{apply, not_admitted};
+use super::outcome::{apply, await_turn, not_admitted};
 use crate::http::error::{ApiError, json_body};
 use crate::pipe::Pipe;
 
@@ -34,6 +34,7 @@ pub(super) async fn take(
         seq: decoded.head.seq,
         lease: decoded.head.lease,
     };
+    await_turn(pipe, id, head).await?;
     let admitted = pipe.storage().act(|roster, now| roster.admit(now, id, head));
     let admission = admitted.map_err(|error| not_admitted(pipe, &error))?;
     let (batch, refused_duties) = sealed(decoded.events, &admission, decoded.head.cache_window_ns);

@@ -1,10 +1,12 @@
 //! A batch on its way into the views: whatever becomes of its sender's connection, its place is given back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
-use fustor_core::session::{Admission, AdmitError, Duties};
+use fustor_core::session::{Admission, AdmitError, Duties, Head};
 use fustor_core::{Batch, CyclePhase, Event, Lane, SessionId, Verdicts};
+use tokio::time::Instant;
 
 use super::session::gone;
 use crate::http::error::ApiError;
@@ -40,6 +42,7 @@ pub(super) async fn apply(
             }
             Err(_) => pipe.storage().act(|roster, _| roster.abandoned(session, lane, seq)),
         }
+        pipe.storage().move_on();
         applied
     });
     let applied = task.await.map_err(|error| ApiError::Lost(error.to_string()))?;
@@ -47,6 +50,33 @@ pub(super) async fn apply(
         ApplyError::Busy => ApiError::Busy(error.to_string()),
         ApplyError::Stopped => ApiError::NotReady { retry_after: 5, detail: error.to_string() },
     })
+}
+
+/// A batch that came before others of its lane waits so long for them.
+const TURN: Duration = Duration::from_secs(20);
+/// How often it looks whether its session is still there.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Waits until a batch is the next one of its lane, so that none overtakes another whichever connection is quicker.
+pub(super) async fn await_turn(pipe: &Pipe, id: SessionId, head: Head) -> Result<(), ApiError> {
+    let until = Instant::now() + TURN;
+    let mut moves = pipe.storage().moves();
+    loop {
+        moves.mark_unchanged();
+        let (ahead, limit) =
+            pipe.storage().read(|roster| (roster.ahead(id, head), roster.in_flight()));
+        if ahead == 0 {
+            return Ok(());
+        }
+        if ahead >= limit || Instant::now() >= until {
+            let (seq, first) = (head.seq.0, head.seq.0 - ahead);
+            return Err(ApiError::Busy(format!("batch {seq} came before batch {first}")));
+        }
+        tokio::select! {
+            _ = moves.changed() => (),
+            () = tokio::time::sleep(LOOK) => (),
+        }
+    }
 }
 
 /// What the sessions must be told once a batch is applied.

@@ -190,13 +190,12 @@ pub(super) async fn heartbeat(
     let held = request.held_ms.map(Duration::from_millis).unwrap_or_default().min(HELD_MAX);
     let sent = request.clock_ns;
     let beat = beat(request, held.is_zero());
-    let again = Beat { acked: Vec::new(), exchange: None, clock: None, ..beat.clone() };
     let lost = |error: SessionError| gone(&error);
     let received = pipe.storage().now().wall;
     let mut pulse = pipe.storage().act(|roster, now| roster.beat(now, id, beat)).map_err(lost)?;
     if !held.is_zero() && pulse.orders.is_empty() && pulse.scans.is_empty() {
         hold(&mut inlet, &pipe, id, pulse.role, held).await;
-        pulse = pipe.storage().act(|roster, now| roster.beat(now, id, again)).map_err(lost)?;
+        pulse = pipe.storage().act(|roster, now| roster.answer_held(now, id)).map_err(lost)?;
     }
     let clock = sent.filter(|_| held.is_zero()).map(|t1| (t1, received));
     Ok(json_body(StatusCode::OK, pulse_body(&inlet, &pipe, id, pulse, clock)))

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::run::ServiceError;
 use crate::config::Config;
+
+/// Connections that may wait to be accepted; the system may allow less. When a burst is larger, the others try again
+/// after a second.
+const BACKLOG: u32 = 4096;
 
 /// What was bound.
 #[derive(Clone, Debug)]
@@ -61,6 +65,19 @@ impl Listeners {
 }
 
 async fn bind(host: &str, port: u16) -> Result<TcpListener, ServiceError> {
-    let bound = TcpListener::bind((host, port)).await;
+    let bound = listen(host, port).await;
     bound.map_err(|error| ServiceError::Listen { host: host.to_owned(), port, error })
+}
+
+async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
+    for address in tokio::net::lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

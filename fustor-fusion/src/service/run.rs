@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::addresses::{Addresses, Listeners};
 use super::steward::Steward;
-use crate::config::{Config, ViewSettings};
+use crate::config::{Config, Limits, ViewSettings};
 use crate::host::{Clock, HostConfig, ViewHost};
 use crate::http::{App, Service, ViewState, counted, router};
 use crate::net::{Door, DoorLimits};
@@ -139,7 +139,7 @@ fn start_views(
 ) -> Result<BTreeMap<String, ViewHost>, ServiceError> {
     let mut hosts = BTreeMap::new();
     for (name, settings) in &config.views {
-        match ViewHost::start(name, host_config(settings), Arc::clone(clock)) {
+        match ViewHost::start(name, host_config(settings, &config.limits), Arc::clone(clock)) {
             Ok(host) => {
                 hosts.insert(name.clone(), host);
             }
@@ -156,9 +156,9 @@ fn stop_views(hosts: &BTreeMap<String, ViewHost>) {
     hosts.values().for_each(ViewHost::stop);
 }
 
-fn host_config(settings: &ViewSettings) -> HostConfig {
+fn host_config(settings: &ViewSettings, limits: &Limits) -> HostConfig {
     let ns = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
-    let mut config = HostConfig::default();
+    let mut config = HostConfig { history_bytes: limits.history_bytes, ..HostConfig::default() };
     config.view.hot_threshold_ns = ns(settings.hot_file_threshold);
     config.view.tombstone_ttl_ns = ns(settings.tombstone_ttl);
     config.view.max_nodes = settings.max_nodes;
@@ -172,7 +172,8 @@ fn serve(
     stopping: &watch::Receiver<bool>,
 ) -> JoinSet<io::Result<()>> {
     let hub = steward.hub();
-    let limits = DoorLimits { connections: hub.limits().connections, ..DoorLimits::default() };
+    let Limits { connections, idle, .. } = *hub.limits();
+    let limits = DoorLimits { connections, idle, ..DoorLimits::default() };
     let mut servers = JoinSet::new();
     let mut serve = |listener: TcpListener, router: Router| {
         let door = Door::new(listener, limits);

@@ -15,7 +15,7 @@ use super::reload::{Reloaded, compare};
 use super::run::Options;
 use crate::config::{self, Config};
 use crate::http::{Describe, describe_pipe, describe_sessions};
-use crate::pipe::Hub;
+use crate::pipe::{Hub, Storage};
 
 /// Who knows all of a process.
 pub(super) struct Steward {
@@ -178,18 +178,30 @@ impl Steward {
     pub(super) fn describe_sources(&self, view: &str) -> Describe {
         let (hub, view) = (Arc::clone(&self.hub), view.to_owned());
         Box::new(move || {
-            let Some(storage) = hub.storage_of_view(&view) else { return Value::Null };
-            let (leader, synced, backlog) = storage.read(|roster| {
-                let leader = roster.leader().map(|leader| leader.to_string());
-                (leader, format!("{:?}", roster.synced()), roster.backlog())
-            });
-            json!({
-                "storage": storage.name(),
-                "leader": leader,
-                "synced": synced,
-                "orders": backlog,
-                "sessions": describe_sessions(&hub, storage),
-            })
+            let storages: Vec<Value> = hub
+                .storages_of_view(&view)
+                .map(|storage| describe_storage(&hub, storage))
+                .collect();
+            // Nearly always there is one, and 0.8 knows no more.
+            match <[Value; 1]>::try_from(storages) {
+                Ok([only]) => only,
+                Err(storages) if storages.is_empty() => Value::Null,
+                Err(storages) => Value::Array(storages),
+            }
         })
     }
+}
+
+fn describe_storage(hub: &Hub, storage: &Storage) -> Value {
+    let (leader, synced, backlog) = storage.read(|roster| {
+        let leader = roster.leader().map(|leader| leader.to_string());
+        (leader, format!("{:?}", roster.synced()), roster.backlog())
+    });
+    json!({
+        "storage": storage.name(),
+        "leader": leader,
+        "synced": synced,
+        "orders": backlog,
+        "sessions": describe_sessions(hub, storage),
+    })
 }

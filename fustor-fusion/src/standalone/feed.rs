@@ -39,6 +39,8 @@ pub struct FeedConfig {
     pub root: PathBuf,
     /// Whether the kernel is asked for changes.
     pub watch: bool,
+    /// What is not looked at.
+    pub exclude: Vec<String>,
     /// How often everything is read again.
     pub audit_interval: Duration,
 }
@@ -85,7 +87,8 @@ impl Feed {
         let shared = storage != Storage::Local;
         host.feed(Lane::Control, attach(root, config.watch && !shared))?;
         let (sink, outlet) = outbox();
-        let source_config = SourceConfig { watch: config.watch, ..SourceConfig::new(&config.root) };
+        let (watch, exclude) = (config.watch, config.exclude.clone());
+        let source_config = SourceConfig { watch, exclude, ..SourceConfig::new(&config.root) };
         let source = Arc::new(fustor_agent::start(source_config, sink)?);
         let stop = Arc::new(AtomicBool::new(false));
         let pump = Pump { host: host.clone(), cache_window_ns: cache_window_ns(storage) };

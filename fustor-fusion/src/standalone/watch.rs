@@ -41,6 +41,8 @@ pub struct WatchConfig {
     pub audit_interval: Duration,
     /// Whether the kernel is asked for changes.
     pub watch: bool,
+    /// What is not looked at.
+    pub exclude: Vec<String>,
     /// Called once when every first scan is complete: a moment to give memory back.
     pub settled_in: fn(),
 }
@@ -162,6 +164,7 @@ impl Views {
         let feed = FeedConfig {
             root: root.to_owned(),
             watch: config.watch,
+            exclude: config.exclude.clone(),
             audit_interval: config.audit_interval,
         };
         let feed = Feed::start(&host, &feed)?;

@@ -55,8 +55,12 @@ impl Answer {
 
 impl Fixture {
     pub(crate) fn new(adjust: impl FnOnce(&mut ViewState)) -> Self {
+        Self::with(HostConfig::default(), adjust)
+    }
+
+    pub(crate) fn with(config: HostConfig, adjust: impl FnOnce(&mut ViewState)) -> Self {
         let clock = Arc::new(Clock::start());
-        let host = ViewHost::start("view-1", HostConfig::default(), clock).unwrap();
+        let host = ViewHost::start("view-1", config, clock).unwrap();
         let mut state = ViewState::new(host.clone());
         adjust(&mut state);
         let (stop, stopping) = watch::channel(false);
@@ -66,6 +70,13 @@ impl Fixture {
     /// A view whose first scan found `/a/x.txt`, `/a/y.log`, `/a/b/` with `deep.txt`, `/empty/` and `/top`.
     pub(crate) fn small() -> Self {
         let fixture = Self::new(|_| ());
+        fixture.fill();
+        fixture
+    }
+
+    /// Attaches an agent whose first scan finds what [`Self::small`] says.
+    pub(crate) fn fill(&self) {
+        let fixture = self;
         fixture.attach();
         fixture.scan(&[
             ("/", vec![dir("a", 2), dir("empty", 3), file("top", 4, 10)]),
@@ -73,7 +84,6 @@ impl Fixture {
             ("/a/b", vec![file("deep.txt", 8, 1000)]),
             ("/empty", vec![]),
         ]);
-        fixture
     }
 
     pub(crate) fn attach(&self) {

@@ -320,11 +320,57 @@ fn compressed_and_oversized_bodies() {
         };
         assert_eq!(post("zstd", packed).await, 200);
         assert_eq!(post("zstd", b"no zstd".to_vec()).await, 400);
-        assert_eq!(post("gzip", body.into_bytes()).await, 415);
+        assert_eq!(post("br", body.into_bytes()).await, 415);
         assert_eq!(post("", vec![b' '; (1 << 20) + 1]).await, 413);
         let bomb = zstd::encode_all(&vec![b' '; 64 << 20][..], 3).unwrap();
         assert!(bomb.len() < 1 << 20);
         assert_eq!(post("zstd", bomb).await, 413);
         assert_eq!(station.hub.bodies().available_permits(), 4096, "all memory is given back");
+    });
+}
+
+/// Pushes as an agent of a pipe of its own.
+async fn report(station: &Station, key: &str, source_type: &str, rows: &[Value]) {
+    let path = "/api/v1/pipe/session/";
+    let wanted = json!({"task_id": format!("{key}:pipe")}).to_string().into_bytes();
+    let session = station.tell(Method::POST, path, key, wanted).await.json();
+    let session = session["session_id"].as_str().expect("an id");
+    let events: Vec<Value> = rows.iter().map(|row| event(source_type, row)).collect();
+    for body in [batch(source_type, true, &events), batch(source_type, true, &[])] {
+        let path = format!("/api/v1/pipe/ingest/{session}/events");
+        let answer = station.tell(Method::POST, &path, key, body.to_string().into_bytes()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+    }
+}
+
+#[test]
+fn two_storages_are_shown_in_one_view() {
+    run(async {
+        let both = TWO.replace("views: [view-2], allow_concurrent_push: false", "views: [view-1]");
+        let station = Station::start(&both);
+        let first = [dir("/"), dir("/d"), file("/d/x", 7), file("/same", 1)];
+        report(&station, "push-1", "snapshot", &first).await;
+        let half = station.get("/metadata?path=/").await;
+        assert!(half.header("x-fustor-trust").starts_with("syncing"), "the other is awaited");
+        assert_eq!(station.get("/tree").await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+        let second = [dir("/"), dir("/d"), file("/d/y", 5), file("/same", 2)];
+        report(&station, "push-2", "snapshot", &second).await;
+        let stats = station.get("/stats?path=/").await.json();
+        assert_eq!((&stats["file_count"], &stats["dir_count"]), (&json!(3), &json!(1)));
+        assert_eq!(stats["total_size"], 7 + 5 + 1);
+        let health = station.get("/health").await.json();
+        assert_eq!(health["conflict_count"], 1);
+        assert_eq!(health["conflicts"][0], json!({"path": "/same", "owner": 0, "others": [1]}));
+        assert_eq!(health["takeovers"], 0);
+        let sessions = station.get("/sessions").await.json();
+        assert_eq!(sessions["count"], 2, "{sessions}");
+
+        let mut written = file("/same", 3);
+        written["is_atomic_write"] = json!(true);
+        report(&station, "push-2", "realtime", &[written]).await;
+        let same = station.get("/metadata?path=/same").await.json();
+        assert_eq!(same["size"], 3, "{same}");
+        assert_eq!(station.get("/health").await.json()["takeovers"], 1);
     });
 }

@@ -69,7 +69,7 @@ fn every_route_refuses_every_key_that_is_not_meant_for_it() {
             count += 1;
         }
         for (method, path, access) in receiver_routes() {
-            check(&station, &station.receiver, &method, path, access).await;
+            check(&station, &station.receiver, &method, &path, access).await;
             count += 1;
         }
         assert!(count >= 40, "{count} routes");

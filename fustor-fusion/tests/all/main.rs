@@ -3,9 +3,13 @@
 mod child;
 mod disk;
 mod fixture;
+mod follow;
+mod home;
 mod host;
 mod ingest;
 mod keys;
+mod load;
+mod openapi;
 mod pages;
 mod polling;
 mod process;

@@ -245,3 +245,45 @@ fn a_silent_leader_is_followed_by_another_agent() {
         assert_eq!(sessions["count"], 2, "the session outlives the lease");
     });
 }
+
+#[test]
+fn a_batch_that_comes_early_waits_for_those_before_it_and_nothing_is_lost() {
+    run(async {
+        let station = Station::start(TWO);
+        let (agent, body) = open(&station, "a", 1).await;
+        assert_eq!(body["limits"]["in_flight"], 4);
+        post(&station, &agent, frame(&agent, Lane::Scan, 1, &scan())).await;
+        let batch = |seq, size| frame(&agent, Lane::Realtime, seq, &[file("/f", size)]);
+        let (beat, alive) = (format!("session/{}/heartbeat", agent.session), json!({}));
+        let mut early = Box::pin(post(&station, &agent, batch(2, 2)));
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                answer = &mut early => panic!("answered before the first: {answer:?}"),
+                beaten = station.post(&beat, &alive) => assert_eq!(beaten.status, StatusCode::OK),
+            }
+        }
+        let beyond = post(&station, &agent, batch(6, 6)).await;
+        assert_eq!(beyond.status, StatusCode::TOO_MANY_REQUESTS, "{beyond:?}");
+        // Other lanes do not wait.
+        let other = post(&station, &agent, frame(&agent, Lane::Control, 1, &[file("/g", 1)])).await;
+        assert_eq!(other.status, StatusCode::OK);
+        let (first, second) = tokio::join!(post(&station, &agent, batch(1, 1)), early);
+        assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+        assert_eq!((&first.json()["seq"], &second.json()["seq"]), (&json!(1), &json!(2)));
+        assert_eq!(station.get("/metadata?path=/f").await.json()["size"], 2);
+        assert_eq!(station.get("/health").await.json()["gaps"], json!([]));
+        // One whose sender goes away leaves nothing behind.
+        let mut gone = Box::pin(post(&station, &agent, batch(4, 4)));
+        tokio::select! {
+            biased;
+            answer = &mut gone => panic!("answered before the third: {answer:?}"),
+            _ = station.post(&beat, &alive) => (),
+        }
+        drop(gone);
+        for seq in 3..=4 {
+            assert_eq!(post(&station, &agent, batch(seq, seq.into())).await.status, StatusCode::OK);
+        }
+        assert_eq!(station.get("/health").await.json()["gaps"], json!([]));
+    });
+}

@@ -43,9 +43,9 @@ static void nulls(FustorView *view, FustorSnapshot *snapshot, FustorEvents *even
   NULL_REFUSED(fustor_snapshot_walk(NULL, TEXT("/"), &entries));
   NULL_REFUSED(fustor_snapshot_find(snapshot, TEXT("/"), NULL, &entries));
   NULL_REFUSED(fustor_entries_next(NULL, &entry));
-  NULL_REFUSED(fustor_snapshot_changes(NULL, snapshot, NULL, &changes));
-  NULL_REFUSED(fustor_snapshot_changes(snapshot, NULL, NULL, &changes));
-  NULL_REFUSED(fustor_snapshot_changes(snapshot, snapshot, NULL, NULL));
+  NULL_REFUSED(fustor_snapshot_changes(NULL, snapshot, &changes));
+  NULL_REFUSED(fustor_snapshot_changes(snapshot, NULL, &changes));
+  NULL_REFUSED(fustor_snapshot_changes(snapshot, snapshot, NULL));
   NULL_REFUSED(fustor_changes_next(NULL, &change));
   NULL_REFUSED(fustor_events_add_upsert(events, TEXT("/x"), NULL, 1));
   NULL_REFUSED(fustor_events_add_delete(NULL, TEXT("/x"), 1));
@@ -94,7 +94,7 @@ static void nonsense(FustorView *view, FustorSnapshot *snapshot, FustorEvents *e
   FustorChanges *changes;
   OK(fustor_view_new(&other));
   OK(fustor_view_snapshot(other, &foreign));
-  CHECK(fustor_snapshot_changes(foreign, later, NULL, &changes) == FUSTOR_STATUS_ARGUMENT);
+  CHECK(fustor_snapshot_changes(foreign, later, &changes) == FUSTOR_STATUS_ARGUMENT);
   fustor_snapshot_free(foreign);
   fustor_view_free(other);
   fustor_snapshot_free(later);

@@ -105,7 +105,7 @@ class AsyncClientView:
         follow: Follow = await asyncio.to_thread(self._view.follow)
         while True:
             changes = await asyncio.to_thread(follow.next_changes)
-            if len(changes) or changes.omitted:
+            if len(changes) or changes.next:
                 yield changes
             else:
                 await asyncio.sleep(every)

@@ -233,6 +233,22 @@ pub enum BeatReply {
     Failed(Failure),
 }
 
+/// What became of a request that was held open.
+#[derive(Clone, Debug)]
+pub enum HoldReply {
+    /// It was answered: in time with what there was, or at the end of its time with nothing.
+    Told {
+        /// What to do.
+        orders: Vec<Order>,
+    },
+    /// Its connection broke while the server held it.
+    HungUp,
+    /// The session is expired or unknown.
+    Gone,
+    /// It was not held.
+    Failed,
+}
+
 /// The answer to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushReply {
@@ -268,6 +284,13 @@ pub enum Action {
         lease: u64,
         /// Orders that are done.
         acked: Vec<u64>,
+    },
+    /// Send a heartbeat that is answered when there is something to tell, on a connection of its own.
+    Hold {
+        /// To be told with the reply.
+        attempt: u64,
+        /// The session.
+        session: Arc<str>,
     },
     /// Send a batch.
     Push(Push),
@@ -325,6 +348,8 @@ pub struct ClientStatus {
     pub waiting_bytes: usize,
     /// Observations that found no room and became gaps.
     pub overflowed: u64,
+    /// Requests whose connection broke while the server held them.
+    pub hung_up: u64,
     /// Scans of everything that were asked for, and how many the server has in full.
     pub scans: (u64, u64),
     /// Orders under way.

@@ -8,9 +8,9 @@ use super::spool::{Spool, Taken, concerned, weight};
 use crate::event::{CyclePhase, Event, GapReason, Lane, UncoveredReason};
 use crate::time::BootTime;
 
-/// Batches of control, realtime and scan that may be under way at the same time: one, so that nothing overtakes anything
-/// and a lost connection never leaves a hole that the server would have to take for a loss.
-pub const WINDOWS: [usize; 3] = [1, 1, 1];
+/// Batches of control, realtime and scan that may be under way at the same time, if the server allows as many. It applies
+/// those of one lane in the order of their numbers, so that nothing overtakes anything.
+pub const WINDOWS: [usize; 3] = [1, 4, 3];
 
 /// A sealed batch. Its number is its place.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Parcel {
     pub(super) bytes: usize,
     /// The request that carries it.
     pub(super) flying: Option<u64>,
+    /// How the server has acknowledged it, while one before it is not acknowledged.
+    pub(super) acked: Option<Duties>,
     /// The phase before its first observation.
     pub(super) phase: Phase,
     /// The phase that begins where a scan begins.
@@ -31,6 +33,21 @@ pub(super) struct Parcel {
     pub(super) led: bool,
     /// How often the server would not have it.
     pub(super) rejected: u8,
+}
+
+/// What became of the begin and end of scans in a batch that was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duties {
+    /// Applied too, if there were any.
+    Kept,
+    /// Not applied, for want of a lease.
+    Fenced,
+}
+
+impl Duties {
+    pub(super) const fn of(parcel: &Parcel, refused: bool) -> Self {
+        if parcel.is_duty && (refused || !parcel.led) { Self::Fenced } else { Self::Kept }
+    }
 }
 
 impl Parcel {
@@ -67,10 +84,24 @@ impl Track {
         }
     }
 
-    /// The place of the next batch to send: never one behind another that was not sent.
+    /// The place of the next batch to send: never one behind another that was not sent. The begin and end of a scan travel
+    /// alone, since what follows depends on whether they count.
     pub(super) fn ready(&self) -> Option<usize> {
-        let sealed = self.sealed.iter().take(self.window());
-        sealed.enumerate().find(|(_, parcel)| parcel.flying.is_none()).map(|(index, _)| index)
+        let duty = self.sealed.iter().position(|parcel| parcel.is_duty);
+        let until = duty.map_or(self.window(), |at| at.max(1)).min(self.window());
+        let sealed = self.sealed.iter().take(until);
+        let waits = |parcel: &Parcel| parcel.flying.is_none() && parcel.acked.is_none();
+        sealed.enumerate().find(|(_, parcel)| waits(parcel)).map(|(index, _)| index)
+    }
+
+    /// The batches up to the first that is not acknowledged.
+    pub(super) fn settled(&mut self) -> Vec<(Parcel, Duties)> {
+        let mut settled = Vec::new();
+        while let Some(duties) = self.sealed.front().and_then(|parcel| parcel.acked) {
+            self.first = self.first.wrapping_add(1);
+            settled.extend(self.sealed.pop_front().map(|parcel| (parcel, duties)));
+        }
+        settled
     }
 
     /// Whether one more batch may be sealed.
@@ -92,9 +123,18 @@ impl Track {
         }
         let is_duty = events.iter().any(is_cycle);
         let events = events.into();
-        let (flying, led, rejected) = (None, false, 0);
-        let parcel = Parcel { events, done, bytes, flying, phase, begins, is_duty, led, rejected };
-        self.sealed.push_back(parcel);
+        self.sealed.push_back(Parcel {
+            events,
+            done,
+            bytes,
+            flying: None,
+            acked: None,
+            phase,
+            begins,
+            is_duty,
+            led: false,
+            rejected: 0,
+        });
         Vec::new()
     }
 
@@ -108,9 +148,11 @@ impl Track {
         self.sealed.iter().position(|parcel| parcel.flying == Some(attempt))
     }
 
-    /// No request carries anything any more.
+    /// No request carries anything any more, and what was acknowledged out of turn is asked for again.
     pub(super) fn land(&mut self) {
-        self.sealed.iter_mut().for_each(|parcel| parcel.flying = None);
+        for parcel in &mut self.sealed {
+            (parcel.flying, parcel.acked) = (None, None);
+        }
     }
 
     /// Everything before `from` is with the server. Returns what was acknowledged by that, and whether the server lacks

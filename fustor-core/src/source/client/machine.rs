@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::backoff::Backoff;
 use super::door::{
-    Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant, Phase,
-    Push, PushReply, Resume, Role, Seqs, Standing,
+    Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant, HoldReply,
+    Phase, Push, PushReply, Resume, Role, Seqs, Standing,
 };
 use super::duty::{Duty, Lease};
-use super::lane::{Parcel, Track, phase_after};
+use super::lane::{Duties, Parcel, Track, phase_after};
 use super::orders::Orders;
 use super::spool::concerned;
 use crate::event::{CyclePhase, Event, GapReason, Lane};
@@ -19,6 +19,9 @@ use crate::time::BootTime;
 const GAPS_MAX: usize = 4096;
 /// Other reports of the control lane that wait; a report beyond it becomes a gap over everything.
 const CONTROL_MAX: usize = 65_536;
+
+/// So many held requests that brought something may follow each other in the time of one heartbeat.
+const HOLDS_PER_BEAT: i64 = 20;
 
 /// One agent pipe's end of its sessions, one after the other.
 ///
@@ -50,21 +53,6 @@ pub struct Client {
     counts: Counts,
 }
 
-/// What became of the begin and end of scans in a batch that was applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Duties {
-    /// Applied too, if there were any.
-    Kept,
-    /// Not applied, for want of a lease.
-    Fenced,
-}
-
-impl Duties {
-    const fn of(parcel: &Parcel, refused: bool) -> Self {
-        if parcel.is_duty && (refused || !parcel.led) { Self::Fenced } else { Self::Kept }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Counts {
     granted: u64,
@@ -72,6 +60,7 @@ struct Counts {
     batches: u64,
     events: u64,
     overflowed: u64,
+    hung_up: u64,
 }
 
 #[derive(Debug)]
@@ -104,6 +93,9 @@ struct Session {
     beat_due: BootTime,
     beat_asked: Option<(u64, BootTime)>,
     beat_failures: u32,
+    /// The request that is held open, and when the next one is.
+    held: Option<u64>,
+    hold_due: BootTime,
     push_due: BootTime,
     push_failures: u32,
     /// Whether pushes wait because nobody was reached: a heartbeat that comes through ends that.
@@ -298,6 +290,8 @@ impl Client {
             beat_due: now,
             beat_asked: None,
             beat_failures: 0,
+            held: None,
+            hold_due: now,
             push_due: now,
             push_failures: 0,
             cut_off: false,
@@ -363,6 +357,35 @@ impl Client {
         }
     }
 
+    /// What became of a request that was held open.
+    pub fn held(&mut self, now: BootTime, attempt: u64, reply: HoldReply) {
+        let Standpoint::Joined(session) = &mut self.place else { return };
+        if session.held.take_if(|held| *held == attempt).is_none() {
+            return;
+        }
+        match reply {
+            HoldReply::Told { orders } => {
+                // What there is to tell comes at once; a server that holds nothing is not to be hammered.
+                let pause = match orders.is_empty() {
+                    true => self.config.heartbeat_ns,
+                    false => self.config.heartbeat_ns / HOLDS_PER_BEAT,
+                };
+                session.hold_due = now.plus(pause);
+                session.beat_due = now;
+                let fresh = self.orders.take_on(orders);
+                self.undertaken.extend(fresh.into_iter().map(Action::Perform));
+            }
+            HoldReply::HungUp => {
+                self.counts.hung_up += 1;
+                session.hold_due = now.plus(self.config.heartbeat_ns);
+                // Whoever is there answers now; nobody else need wait for the next heartbeat.
+                session.beat_due = now;
+            }
+            HoldReply::Gone => self.lose_session(now),
+            HoldReply::Failed => session.hold_due = now.plus(self.config.heartbeat_ns),
+        }
+    }
+
     fn lose_session(&mut self, now: BootTime) {
         let last = self.last_session();
         self.leave(now, last);
@@ -383,16 +406,19 @@ impl Client {
                 if reply == PushReply::Fenced {
                     session.lease.lose(now);
                 }
-                // A window of one: it is the first.
-                track.first = track.first.wrapping_add(1);
-                let Some(parcel) = track.sealed.remove(at) else { return };
-                let duties = Duties::of(&parcel, reply == PushReply::Fenced);
-                self.delivered(now, &parcel, duties);
+                let parcel = &mut track.sealed[at];
+                parcel.acked = Some(Duties::of(parcel, reply == PushReply::Fenced));
+                for (parcel, duties) in track.settled() {
+                    self.delivered(now, &parcel, duties);
+                }
             }
             PushReply::Gone => self.lose_session(now),
             PushReply::Rejected => track.give_up(at, now),
             PushReply::Failed(failure) => {
-                session.push_failures = session.push_failures.saturating_add(1);
+                // Several batches that fail together are one failure.
+                if now >= session.push_due {
+                    session.push_failures = session.push_failures.saturating_add(1);
+                }
                 session.cut_off = failure == Failure::Unreachable;
                 let pause = match failure {
                     Failure::Refused { after_ns: Some(after) } => after,
@@ -462,6 +488,7 @@ impl Client {
                         acked: self.orders.tell(self.attempts),
                     });
                 }
+                self.hold(now, &mut actions);
                 self.take_up_duties(now, &mut actions);
                 self.push(now, &mut actions);
                 self.finish(now, &mut actions);
@@ -469,6 +496,18 @@ impl Client {
         }
         actions.append(&mut self.undertaken);
         actions
+    }
+
+    /// Keeps a request open, so that both ends notice at once when the other is gone.
+    fn hold(&mut self, now: BootTime, actions: &mut Vec<Action>) {
+        let Standpoint::Joined(session) = &mut self.place else { return };
+        let wanted = session.dialect == Dialect::Native && self.closing.is_none();
+        if wanted && session.held.is_none() && session.hold_due <= now {
+            self.attempts += 1;
+            session.held = Some(self.attempts);
+            let (attempt, session) = (self.attempts, Arc::clone(&session.name));
+            actions.push(Action::Hold { attempt, session });
+        }
     }
 
     fn resume(&self, session: Arc<str>, epoch: u64) -> Resume {
@@ -504,7 +543,12 @@ impl Client {
         let Standpoint::Joined(session) = &self.place else { return None };
         let flying = self.tracks.iter().flat_map(|track| &track.sealed);
         let flying = flying.filter(|parcel| parcel.flying.is_some()).count();
-        if flying >= session.in_flight || now < session.push_due {
+        // One place is kept free of scanned directories.
+        let room = match lane {
+            Lane::Control | Lane::Realtime => session.in_flight,
+            Lane::Scan => (session.in_flight - 1).max(1),
+        };
+        if flying >= room || now < session.push_due {
             return None;
         }
         self.seal(lane);
@@ -566,10 +610,13 @@ impl Client {
             Standpoint::Joined(session) => {
                 let beat = session.beat_asked.is_none().then_some(session.beat_due);
                 let waits = self.tracks.iter().any(|t| t.ready().is_some() || t.wants());
+                let hold = session.held.is_none().then_some(session.hold_due);
+                let holds = session.dialect == Dialect::Native && self.closing.is_none();
+                let hold = hold.filter(|_| holds);
                 let push = (waits && session.push_due > now).then_some(session.push_due);
                 let leads = session.lease.role(now) == Role::Leader;
                 let audit = self.duty.next_audit().filter(|_| leads);
-                [beat, push, audit].into_iter().flatten().min()
+                [beat, hold, push, audit].into_iter().flatten().min()
             }
         };
         own.into_iter().chain(self.closing).min()
@@ -593,6 +640,7 @@ impl Client {
             waiting: self.tracks.iter().map(Track::waiting).sum(),
             waiting_bytes: self.tracks.iter().map(Track::bytes).sum(),
             overflowed: self.counts.overflowed,
+            hung_up: self.counts.hung_up,
             scans: (self.duty.asked, self.duty.had),
             orders: self.orders.len(),
         }

@@ -18,7 +18,7 @@ mod orders;
 mod spool;
 
 pub use door::{
-    Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant,
+    Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant, HoldReply,
     LeaseGrant, Order, Phase, Push, PushReply, Resume, Role, Seqs, Standing, Task,
 };
 pub use lane::WINDOWS;

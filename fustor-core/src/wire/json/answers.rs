@@ -390,11 +390,12 @@ impl ToJson for Changed {
         match &self.op {
             Op::Upsert => object.text("op", "upsert"),
             Op::Remove => object.text("op", "remove"),
+            Op::Resync => object.text("op", "resync"),
             Op::Rename { from } => {
                 object.text("op", "rename");
-                let exact = bytes_text(object.key("from"), from.as_bytes());
+                let exact = bytes_text(object.key("from"), from);
                 if !exact {
-                    object.text("from_b64", &base64(from.as_bytes()));
+                    object.text("from_b64", &base64(from));
                 }
             }
         }
@@ -409,8 +410,10 @@ impl ToJson for Changes {
         object.text("from", &self.from.to_string());
         object.text("to", &self.to.to_string());
         array(object.key("changes"), self.changes.iter(), |out, changed| changed.write_json(out));
-        object.uint("omitted", self.omitted);
-        object.bool("truncated", self.omitted > 0);
+        match self.next {
+            Some(next) => object.text("next", &next.to_string()),
+            None => object.null("next"),
+        }
         object.close();
     }
 }

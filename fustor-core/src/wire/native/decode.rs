@@ -318,6 +318,7 @@ const fn uncovered_reason(n: u8) -> Option<UncoveredReason> {
         5 => UncoveredReason::TooDeep,
         6 => UncoveredReason::Loop,
         7 => UncoveredReason::Restless,
+        8 => UncoveredReason::Excluded,
         _ => return None,
     })
 }

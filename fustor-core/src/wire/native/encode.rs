@@ -201,5 +201,6 @@ const fn uncovered_number(reason: UncoveredReason) -> u8 {
         UncoveredReason::TooDeep => 5,
         UncoveredReason::Loop => 6,
         UncoveredReason::Restless => 7,
+        UncoveredReason::Excluded => 8,
     }
 }

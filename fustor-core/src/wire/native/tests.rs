@@ -138,6 +138,7 @@ fn event() -> impl Strategy<Value = Event> {
         U::TooDeep,
         U::Loop,
         U::Restless,
+        U::Excluded,
     ]);
     let phase = prop::sample::select(vec![CyclePhase::Begin, CyclePhase::End]);
     prop_oneof![

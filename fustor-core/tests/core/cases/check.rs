@@ -142,6 +142,7 @@ fn tell_reference(stage: &mut Stage, command: &Command) {
         }
         Command::Tick => true,
         Command::Reset
+        | Command::Storages(_)
         | Command::Attach { .. }
         | Command::Detach { .. }
         | Command::AcceptRemovals { .. } => false,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /f absent
-//! /f file size=1 mtime=2 ctime=3 placeholder|confirmed suspect|calm blind|watched until=40
+//! /f file size=1 mtime=2 ctime=3 storage=0 placeholder|confirmed suspect|calm blind|watched until=40
 //! tree /a /a/b            exactly these, besides the root        suspects /a /b       deletions /a
 //! sentinel /a /b          what agents of 0.8 are asked to look at
 //! total / files=1 dirs=0 bytes=7 suspects=0 blind=0 gaps=0 unlisted=0 placeholders=0 uncovered=0 newest=5
@@ -11,6 +11,7 @@
 //! trust / trusted | syncing | stale | degraded [reason …]
 //! clock unsure | 12.5 [within 1]          cycles 2 [running]          stale 10 | no
 //! attached yes | no        watched yes | no        truncated yes | no        dropped 3        deadline 40 | none
+//! conflicts /f /d | none  takeovers 1        several storages
 //! bad-path /../x           not a path of a view; "\0" stands for a byte 0
 //! ask …                    a query, see `ask`
 //! ```
@@ -57,6 +58,11 @@ pub(super) fn expect(stage: &Stage, text: &str) -> Result<(), String> {
         "deadline" => same(stage.last.next_deadline, when(rest)?),
         "attached" => same(snapshot.attached(), yes(rest)?),
         "watched" => same(snapshot.writers_watched(), yes(rest)?),
+        "takeovers" => same(snapshot.takeovers(), number(rest)?),
+        "conflicts" => {
+            let seen: Vec<ViewPath> = snapshot.conflicts().map(|conflict| conflict.path).collect();
+            same(seen, if rest == "none" { Vec::new() } else { list(rest)? })
+        }
         "truncated" => same(snapshot.truncated(), yes(rest)?),
         "bad-path" => match path(&rest.replace("\\0", "\0")) {
             Ok(path) => Err(format!("it is the path {path}")),
@@ -136,6 +142,7 @@ fn fact(row: &Row<'_>, name: &str) -> Result<i128, String> {
         "mtime" => i128::from(row.facts.mtime.0),
         "ctime" => i128::from(row.facts.ctime.0),
         "key" => i128::from(row.key.stamp().0),
+        "storage" => i128::from(row.storage.0),
         "agent" => i128::from(row.key.agent().0),
         other => return Err(format!("no such fact: {other:?}")),
     })

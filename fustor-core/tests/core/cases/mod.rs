@@ -16,6 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("audit", include_str!("audit.case")),
     ("queries", include_str!("queries.case")),
     ("legacy", include_str!("legacy.case")),
+    ("storages", include_str!("storages.case")),
     ("regressions", include_str!("regressions.case")),
 ];
 
@@ -66,6 +67,11 @@ fn queries() {
 #[test]
 fn legacy() {
     area("legacy");
+}
+
+#[test]
+fn storages() {
+    area("storages");
 }
 
 #[test]

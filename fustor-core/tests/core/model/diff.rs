@@ -16,9 +16,9 @@ fn now() -> Now {
 }
 
 /// Rows by directory id and name, each as text that shows all of it.
-type Rows = BTreeMap<DirId, BTreeMap<Vec<u8>, (DirId, String)>>;
+pub(super) type Rows = BTreeMap<DirId, BTreeMap<Vec<u8>, (DirId, String)>>;
 
-fn rows(snapshot: &Snapshot) -> Rows {
+pub(super) fn rows(snapshot: &Snapshot) -> Rows {
     let tree = snapshot.tree();
     let rows_of = |dir| {
         tree.entries(dir)
@@ -30,7 +30,7 @@ fn rows(snapshot: &Snapshot) -> Rows {
 }
 
 /// What can be reached from the root.
-fn reachable(rows: &Rows) -> Rows {
+pub(super) fn reachable(rows: &Rows) -> Rows {
     let mut open = vec![DirId::ROOT];
     let mut found = Rows::new();
     while let Some(dir) = open.pop() {
@@ -42,7 +42,7 @@ fn reachable(rows: &Rows) -> Rows {
 }
 
 /// The newer tree, made of the older one and the differences.
-fn patched(older: &Snapshot, newer: &Snapshot) -> Rows {
+pub(super) fn patched(older: &Snapshot, newer: &Snapshot) -> Rows {
     let (old, new) = (older.tree(), newer.tree());
     let mut rows = rows(older);
     rows.retain(|dir, _| old.meta(*dir).generation == new.meta(*dir).generation);

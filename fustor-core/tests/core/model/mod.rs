@@ -7,6 +7,7 @@ mod histories;
 mod paths;
 mod reference;
 mod sets;
+mod storages;
 
 pub(crate) use reference::Reference;
 

@@ -177,7 +177,10 @@ fn told(effect: Command) -> Told {
             }
             other => panic!("{other:?}"),
         },
-        other @ (Command::Tick | Command::Reset | Command::AcceptRemovals { .. }) => {
+        other @ (Command::Tick
+        | Command::Reset
+        | Command::Storages(_)
+        | Command::AcceptRemovals { .. }) => {
             panic!("{other:?}")
         }
     }

@@ -173,6 +173,22 @@ impl Server {
         BeatReply::Alive { role, lease, orders }
     }
 
+    /// What a held heartbeat is answered in the end.
+    pub(super) fn hold(&mut self, now: BootTime, name: &str) -> HoldReply {
+        if self.live(now, name).is_none() {
+            return HoldReply::Gone;
+        }
+        let orders = self.orders.iter().map(|(id, task)| Order { id: *id, task: task.clone() });
+        HoldReply::Told { orders: orders.collect() }
+    }
+
+    /// Whether a batch has to wait for others of its lane.
+    pub(super) fn is_early(&mut self, now: BootTime, push: &Push) -> bool {
+        let lane = Lane::ALL.iter().position(|lane| *lane == push.lane).unwrap();
+        let session = self.live(now, &push.session);
+        session.is_some_and(|session| session.epoch == push.epoch && push.seq > session.next[lane])
+    }
+
     pub(super) fn push(&mut self, now: BootTime, push: &Push) -> PushReply {
         let lane = Lane::ALL.iter().position(|lane| *lane == push.lane).unwrap();
         let Some(session) = self.live(now, &push.session) else { return PushReply::Gone };

@@ -30,12 +30,14 @@ enum Arrival {
     Created(u64, CreateReply),
     Beaten(u64, BeatReply),
     Pushed(u64, PushReply),
+    Held(u64, HoldReply),
 }
 
 enum Letter {
     Create { attempt: u64, resume: Option<Resume> },
     Beat { attempt: u64, session: std::sync::Arc<str>, acked: Vec<u64> },
     Push(Push),
+    Hold { attempt: u64, session: std::sync::Arc<str> },
 }
 
 pub(super) struct World {
@@ -187,6 +189,10 @@ impl World {
                 Action::Push(push) => {
                     self.letters.insert(due, Letter::Push(push));
                 }
+                Action::Hold { attempt, session } => {
+                    let due = (due.0.plus(i64::try_from(self.dice(10)).unwrap() * SECOND), due.1);
+                    self.letters.insert(due, Letter::Hold { attempt, session });
+                }
                 Action::Scan => {
                     self.scans += 1;
                     assert!(self.scan.is_none(), "one scan at a time");
@@ -210,6 +216,12 @@ impl World {
                 break;
             }
             let letter = entry.remove();
+            if matches!(&letter, Letter::Push(push) if self.server.is_early(self.now, push)) {
+                // It waits for those before it.
+                self.letters.insert((self.now.plus(STEP), self.n), letter);
+                self.n += 1;
+                continue;
+            }
             let reply = self.answer(letter);
             // An attempt that gets no answer times out.
             let patience = if matches!(reply.1, Lost::Yes) { 3 * SECOND } else { 0 };
@@ -224,6 +236,7 @@ impl World {
                 Arrival::Created(attempt, reply) => self.client.created(self.now, attempt, reply),
                 Arrival::Beaten(attempt, reply) => self.client.beaten(self.now, attempt, reply),
                 Arrival::Pushed(attempt, reply) => self.client.pushed(self.now, attempt, reply),
+                Arrival::Held(attempt, reply) => self.client.held(self.now, attempt, reply),
             }
         }
     }
@@ -252,6 +265,10 @@ impl World {
                 let reply = reply.filter(|_| answered);
                 Arrival::Beaten(attempt, reply.unwrap_or(BeatReply::Failed(failure)))
             }
+            Letter::Hold { attempt, session } => {
+                let told = self.server.hold(self.now, &session);
+                Arrival::Held(attempt, if answered { told } else { HoldReply::HungUp })
+            }
             Letter::Push(push) => {
                 let reply = arrives.then(|| self.server.push(self.now, &push));
                 let reply = reply.filter(|_| answered);
@@ -264,7 +281,7 @@ impl World {
     pub(super) fn check_room(&self) {
         let bytes = self.client.status(self.now).waiting_bytes;
         // What is sealed, and gaps.
-        let limit = SPOOL + SCAN + 4 * BATCH + 64 * 1024;
+        let limit = SPOOL + SCAN + 9 * BATCH + 64 * 1024;
         assert!(bytes <= limit, "{bytes} bytes wait, at most {limit} may");
     }
 
