@@ -15,7 +15,7 @@ BENCH ?=
 SOAK_CASES ?= 200
 SOAK_ENTRIES ?= 10000000
 
-.PHONY: help setup run test peers check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
+.PHONY: help setup run test peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -30,9 +30,20 @@ run: setup ## Serve a live picture of DIR: make run DIR=/some/tree [ARGS='...']
 
 test: setup peers ## Run all tests
 	$(CARGO) test --workspace --locked
+	@$(MAKE) --no-print-directory bindings
 
 peers: setup ## Make the Python programs of Fustor 0.8 that the tests talk to
 	@scripts/python-peers >/dev/null
+
+bindings: setup ## Test the C and the Python library as their users get them
+	@scripts/test-c
+	@scripts/test-python
+
+wheel: setup ## Build a wheel of the Python package for release, into target/wheels
+	@scripts/wheel
+
+install: setup ## Install the C library: [PREFIX=/usr/local] [DESTDIR=...]
+	@scripts/install-c
 
 check: setup fmt lint doc tidy deny ## Check format, lints, documentation, dependencies and house rules
 
