@@ -264,6 +264,12 @@ pub enum Command {
         /// The storage.
         storage: StorageId,
     },
+    /// An administrator accepts that a storage has another root than was known: the one that was refused last, or the one
+    /// that attaches next.
+    AcceptRoot {
+        /// The storage.
+        storage: StorageId,
+    },
     /// An administrator accepts what the removal guard holds at this directory.
     AcceptRemovals {
         /// The directory.

@@ -28,6 +28,8 @@ pub(crate) struct Storage {
     /// The root went away, or is not the one that was known.
     pub(crate) root_lost: bool,
     pub(crate) root_changed: bool,
+    /// The root that was refused last, and whether its agent sees every writer.
+    pub(crate) refused: Option<(RootIdentity, bool)>,
     /// Since when no agent is attached.
     pub(crate) stale_since: Option<Stamp>,
 }
@@ -117,6 +119,9 @@ impl View {
                 applied.verdicts.count(self.member(storage).attach(root, writers_watched));
             }
             Command::Detach { storage } => self.member(storage).detach(now.wall),
+            Command::AcceptRoot { storage } => {
+                applied.verdicts.count(self.member(storage).accept_root());
+            }
             Command::AcceptRemovals { path } => {
                 let verdict = self.accept_removals(now, &path, &mut applied);
                 applied.verdicts.count(verdict);

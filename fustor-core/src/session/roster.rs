@@ -182,6 +182,18 @@ impl Roster {
         there
     }
 
+    /// An administrator accepts the root of an agent that has another one than was known. All sessions end, so that each
+    /// agent comes back and is compared with it. False: there is no such agent.
+    pub fn accept_root(&mut self, now: Now) -> bool {
+        let now = self.advance(now);
+        let other = self.sessions.values().find(|session| session.root_changed);
+        let Some(native) = other.and_then(Session::native) else { return false };
+        self.root = Some(native.root.clone());
+        let all: Vec<SessionId> = self.sessions.keys().copied().collect();
+        self.end(now, &all, Why::Closed);
+        true
+    }
+
     /// Does what is due. Every other method does so, too.
     pub fn tick(&mut self, now: Now) {
         self.advance(now);

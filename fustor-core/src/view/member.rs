@@ -159,6 +159,7 @@ impl Member {
         };
         if storage.root_changed {
             storage.root = known;
+            storage.refused = root.map(|root| (root, writers_watched));
             return Verdict::Refused(Refusal::RootChanged);
         }
         // An agent that does not know its root cannot tell that a lost one is back.
@@ -173,6 +174,18 @@ impl Member {
             ..Storage::default()
         };
         Verdict::Applied
+    }
+
+    /// What is at the root now is the storage; what was there before is judged by its listings.
+    pub(super) fn accept_root(&mut self) -> Verdict {
+        let refused = self.storage.refused.take();
+        self.storage.root = None;
+        self.storage.root_changed = false;
+        self.storage.root_lost = false;
+        match refused {
+            Some((root, writers_watched)) => self.attach(Some(root), writers_watched),
+            None => Verdict::Applied,
+        }
     }
 
     pub(super) fn detach(&mut self, now: Stamp) {

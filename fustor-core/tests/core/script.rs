@@ -13,7 +13,7 @@
 //! 14 gap /d overflow
 //! 14 read /d audit      14 checked /f 7 mtime=5     14 missing /f      remarks of 0.8; also: read /d snapshot
 //! 15 cycle begin        15 uncovered /d failing        15 covered /d        15 root-lost
-//! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d    storages 0 1
+//! now 20    tick    reset    attach inode=1 [watched]    detach    accept /d    accept-root    storages 0 1
 //! batch … end                                                   one command of several events
 //! ```
 
@@ -75,6 +75,7 @@ impl Reader {
             "attach" => attach(rest, self.envelope.storage)?,
             "storages" => Command::Storages(storages(rest)?),
             "detach" => Command::Detach { storage: self.envelope.storage },
+            "accept-root" => Command::AcceptRoot { storage: self.envelope.storage },
             "accept" => Command::AcceptRemovals { path: path(rest.trim())? },
             stamp => {
                 let stamp = time(stamp)?;

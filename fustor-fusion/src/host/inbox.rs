@@ -254,6 +254,7 @@ fn weigh(command: &Command) -> usize {
         Command::Batch(batch) => FIXED + batch.events.iter().map(weigh_event).sum::<usize>(),
         Command::AcceptRemovals { path } => FIXED + path.as_bytes().len(),
         Command::Storages(ids) => FIXED + ids.len() * size_of::<fustor_core::StorageId>(),
+        Command::AcceptRoot { .. } => FIXED,
         Command::Tick | Command::Reset | Command::Attach { .. } | Command::Detach { .. } => FIXED,
     }
 }

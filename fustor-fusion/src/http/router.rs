@@ -157,6 +157,13 @@ fn of_the_process() -> Vec<Route<App>> {
             "reads the configuration again",
             post(pipes::reload),
         ),
+        Route::new(
+            (Method::POST, "/api/v1/management/storages/{storage}/accept-root"),
+            Access::Admin,
+            "believes an agent whose root is another one than was known",
+            post(sessions::accept_root),
+        )
+        .refusing(&[404, 409, 429]),
         any("/api/v1/pipe/pipes", "the pipes of the key", get(pipes::list_pipes)),
         any("/api/v1/pipe/pipes/{pipe}", "one pipe", get(pipes::show_pipe)).refusing(&[403, 404]),
         any("/api/v1/pipe/stats", "what they have counted", get(pipes::show_stats)),

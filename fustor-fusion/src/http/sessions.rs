@@ -95,6 +95,30 @@ fn describe(storage: &Storage, roster: &Roster, session: &Session, concurrent: b
     body
 }
 
+/// Believes the agent of a storage whose root is another one than was known.
+pub(super) async fn accept_root(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
+    let storages = app.hub().map(|hub| hub.storages()).unwrap_or_default();
+    let storage = storages.into_iter().find(|storage| storage.name() == name);
+    let storage =
+        storage.ok_or_else(|| ApiError::NotFound(format!("no storage is called {name:?}")))?;
+    if !storage.act(Roster::accept_root) {
+        let text = format!("no agent of storage {name:?} has another root than is known");
+        return Err(ApiError::Plain(StatusCode::CONFLICT, text));
+    }
+    storage.announce();
+    let busy = |error: crate::host::Busy| ApiError::Busy(error.to_string());
+    for view in storage.views().iter() {
+        let command = Command::AcceptRoot { storage: storage.id() };
+        let receipt = view.submit(Lane::Control, command).map_err(busy)?;
+        receipt.await.map_err(|_| ApiError::Lost("the view has stopped".to_owned()))?;
+    }
+    tracing::warn!(storage = name, "another root was accepted by an administrator");
+    Ok(ok(&json!({"storage": name, "accepted": true})))
+}
+
 /// Forgets the picture of a view. The sessions that feed it end too: their agents open new ones and report everything.
 pub(super) async fn reset(
     State(app): State<App>,

@@ -143,6 +143,7 @@ fn tell_reference(stage: &mut Stage, command: &Command) {
         Command::Tick => true,
         Command::Reset
         | Command::Storages(_)
+        | Command::AcceptRoot { .. }
         | Command::Attach { .. }
         | Command::Detach { .. }
         | Command::AcceptRemovals { .. } => false,

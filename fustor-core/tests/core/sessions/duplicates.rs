@@ -173,3 +173,16 @@ fn another_root_is_heard_and_nothing_else() {
     });
     assert_eq!(house.create(3.0, back).role, Role::Leader, "the right root is mounted again");
 }
+
+#[test]
+fn another_root_leads_once_it_is_accepted() {
+    let mut house = House::new();
+    house.create(0.0, native(1, 'a'));
+    assert!(!house.roster.accept_root(at(0.5)), "nobody has another");
+    assert!(house.create(1.0, with(native(2, 'b'), |peer| peer.root = OTHER_ROOT)).root_changed);
+    assert!(house.roster.accept_root(at(2.0)));
+    assert!(house.roster.session(SessionId(1)).is_none(), "everybody comes back");
+    let new = house.create(3.0, with(native(3, 'b'), |peer| peer.root = OTHER_ROOT));
+    assert_eq!((new.root_changed, new.role), (false, Role::Leader));
+    assert!(house.create(3.0, native(4, 'a')).root_changed, "the old one is another now");
+}

@@ -180,6 +180,7 @@ fn told(effect: Command) -> Told {
         other @ (Command::Tick
         | Command::Reset
         | Command::Storages(_)
+        | Command::AcceptRoot { .. }
         | Command::AcceptRemovals { .. }) => {
             panic!("{other:?}")
         }
