@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::block::Block;
 use crate::entry::{Facts, Marks, Row};
 use crate::id::{DirId, StorageId};
-use crate::key::Key;
+use crate::key::{Key, Tier};
 use crate::time::Stamp;
 
 use super::super::diff::changed_names;
@@ -201,34 +201,27 @@ impl Union {
     }
 
     fn claim(&self, fold: &Fold, dir: DirId, name: &[u8], found: &Found) -> Claim {
-        let is_dir = found.child != DirId::NONE;
-        let Found { member, facts, key, .. } = *found;
-        Claim { member, is_dir, key, is_news: self.is_news(fold, dir, name, member, facts, key) }
+        let is_news = found.member == fold.member && self.is_news(fold, dir, name, found);
+        Claim { member: found.member, is_dir: found.child != DirId::NONE, key: found.key, is_news }
     }
 
-    /// Whether a row has just come by a realtime event, or with other facts than before.
-    fn is_news(
-        &self,
-        fold: &Fold,
-        dir: DirId,
-        name: &[u8],
-        member: u16,
-        facts: Facts,
-        key: Key,
-    ) -> bool {
-        let part = self.layout.parts(dir).find(|part| part.member == member);
-        let Some(part) = part.filter(|_| member == fold.member) else { return false };
-        let newer = &self.members[usize::from(member)].tree;
+    /// Whether a row of the member that is folded in has just come by a realtime event, or with other facts than before.
+    fn is_news(&self, fold: &Fold, dir: DirId, name: &[u8], found: &Found) -> bool {
+        let Some(part) = self.layout.parts(dir).find(|part| part.member == fold.member) else {
+            return false;
+        };
+        let newer = &self.members[usize::from(part.member)].tree;
         if is_same(&fold.older, newer, part.dir) {
             return false;
         }
         let known = (part.dir.0 as usize) < fold.older.id_count()
             && fold.older.meta(part.dir).generation == newer.meta(part.dir).generation;
         let was = if known { fold.older.entries(part.dir).find(name) } else { None };
+        let is_realtime = found.key.tier() != Tier::Scan;
         match was {
-            Some(was) if was.key == key && was.facts == facts => false,
-            Some(was) => key.tier() != crate::key::Tier::Scan || was.facts != facts,
-            None => key.tier() != crate::key::Tier::Scan,
+            Some(was) if was.key == found.key && was.facts == found.facts => false,
+            Some(was) => is_realtime || was.facts != found.facts,
+            None => is_realtime,
         }
     }
 
