@@ -140,6 +140,7 @@ impl Desk {
     ) {
         let (http, dialect) = (self.http.clone(), self.dialect);
         let exchange = self.exchange.take();
+        let replies = self.replies.clone();
         self.spawn(async move {
             let request = match dialect {
                 Some(Dialect::Legacy) => wire::HeartbeatRequest {
@@ -164,7 +165,10 @@ impl Desk {
                     failed(BeatReply::Failed(answer.failure()))
                 }
                 (Ok(reply), Some(Dialect::Legacy)) => Heard::LegacyBeaten { attempt, reply },
-                (Ok(reply), Some(Dialect::Native) | None) => {
+                (Ok(mut reply), Some(Dialect::Native) | None) => {
+                    if let Some(text) = reply.message.take() {
+                        drop(replies.send(Heard::Trouble(text)).await);
+                    }
                     let exchange = native::exchange(&reply, now);
                     Heard::Beaten { attempt, reply: native::beaten(reply), exchange }
                 }

@@ -40,6 +40,17 @@ fn a_leader_tells_all_there_is_and_what_changes_and_gives_its_session_back() {
 }
 
 #[test]
+fn what_fusion_says_against_an_agent_stands_in_its_status() {
+    let mut bench = Bench::new(Kin::Native);
+    bench.fill(1);
+    bench.server.told().complaint = Some("the root is not the one that is known".to_owned());
+    bench.start();
+    bench.wait_status("the complaint", |status| {
+        status.trouble.as_deref() == Some("the root is not the one that is known")
+    });
+}
+
+#[test]
 fn a_blip_costs_no_directory_to_be_opened_again() {
     let mut bench = Bench::new(Kin::Native);
     bench.fill(50);

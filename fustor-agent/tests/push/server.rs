@@ -30,6 +30,8 @@ pub(crate) struct Told {
     pub(crate) leader: bool,
     /// Connections are closed without an answer.
     pub(crate) cut: bool,
+    /// What heartbeats are told against the agent.
+    pub(crate) complaint: Option<String>,
     pub(crate) sessions: u64,
     pub(crate) creates: Vec<Value>,
     pub(crate) beats: Vec<Value>,
@@ -75,6 +77,7 @@ impl Server {
             kin,
             leader: true,
             cut: false,
+            complaint: None,
             sessions: 0,
             creates: Vec::new(),
             beats: Vec::new(),
@@ -412,7 +415,7 @@ impl Told {
             self.beats.push(request);
         }
         let mut reply = json!({
-            "status": "ok", "role": self.role(), "message": null, "can_realtime": null,
+            "status": "ok", "role": self.role(), "message": self.complaint, "can_realtime": null,
             "commands": std::mem::take(&mut self.commands),
         });
         if self.kin == Kin::Native {
