@@ -149,6 +149,7 @@ impl Server {
             resumed,
             from,
             in_flight: 4,
+            passes: true,
         }
     }
 
@@ -211,7 +212,7 @@ impl Server {
             match event {
                 Event::Cycle { .. } if !allowed => fenced = true,
                 Event::Cycle { phase: CyclePhase::Begin, .. } => self.begun = true,
-                Event::Cycle { phase: CyclePhase::End, .. } => {
+                Event::Cycle { phase: CyclePhase::End | CyclePhase::PassEnd { .. }, .. } => {
                     assert!(std::mem::take(&mut self.begun), "an end without a begin");
                     self.cycles += 1;
                 }

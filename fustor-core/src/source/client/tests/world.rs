@@ -193,7 +193,7 @@ impl World {
                     let due = (due.0.plus(i64::try_from(self.dice(10)).unwrap() * SECOND), due.1);
                     self.letters.insert(due, Letter::Hold { attempt, session });
                 }
-                Action::Scan => {
+                Action::Scan(_) => {
                     self.scans += 1;
                     assert!(self.scan.is_none(), "one scan at a time");
                     self.scan = Some((0..DIRS).collect());
