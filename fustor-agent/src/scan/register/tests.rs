@@ -1,3 +1,5 @@
+//! What the register knows of directories, when they have their turn, and what one costs.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -45,6 +45,8 @@ pub(super) struct Server {
     /// Another session leads until then.
     pub(super) taken_until: BootTime,
     pub(super) audit_ns: Option<i64>,
+    /// It knows no audits but those that read everything.
+    pub(super) is_plain: bool,
     pub(super) picture: Picture,
     open: BTreeMap<ViewPath, BootTime>,
     pub(super) gaps: u64,
@@ -149,7 +151,7 @@ impl Server {
             resumed,
             from,
             in_flight: 4,
-            passes: true,
+            passes: !self.is_plain,
         }
     }
 
