@@ -42,7 +42,9 @@ pub(super) fn requests(push: &Push) -> Vec<Request> {
         from = at + 1;
         match edge {
             CyclePhase::Begin => phase = push.begins,
-            CyclePhase::End => out.extend(end(push, std::mem::take(&mut phase), clock)),
+            CyclePhase::End | CyclePhase::PassEnd { .. } => {
+                out.extend(end(push, std::mem::take(&mut phase), clock))
+            }
         }
     }
     out.extend(pages(push, &push.events[from..], clock, word(phase), false));

@@ -133,6 +133,9 @@ fn source_params(mut params: Table<'_>, config: &mut SourceConfig) -> bool {
     if let Some(hang) = params.number("hang_after_sec", 1.0..=YEAR) {
         config.hang_after = seconds(hang.value);
     }
+    if let Some(within) = params.number("verify_within_sec", 0.0..=YEAR) {
+        config.verify_within = Some(seconds(within.value));
+    }
     if let Some(watches) = params.whole("max_watches", 1..=i64::MAX) {
         config.max_watches = usize::try_from(watches.value).ok();
     }

@@ -146,6 +146,25 @@ impl Watches {
         child.is_some_and(|child| shared.table.watch(child).is_some())
     }
 
+    /// The directories in one, by their places among `names`, that are not watched though there is room: all that is
+    /// known of them is what scans find.
+    pub(crate) fn unwatched<'a>(
+        &self,
+        dir: &ViewPath,
+        names: impl Iterator<Item = &'a [u8]>,
+    ) -> Vec<usize> {
+        let shared = self.lock();
+        if shared.set.is_full() {
+            return Vec::new();
+        }
+        let parent = shared.table.find(dir);
+        let is_watched = |name: &[u8]| {
+            let child = parent.and_then(|parent| shared.table.child(parent, name));
+            child.is_some_and(|child| shared.table.watch(child).is_some())
+        };
+        names.enumerate().filter(|(_, name)| !is_watched(name)).map(|(at, _)| at).collect()
+    }
+
     /// Whether a path that was right at that version of the table is right now.
     pub(crate) fn is_version(&self, version: u64) -> bool {
         self.lock().table.version() == version

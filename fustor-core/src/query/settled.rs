@@ -14,6 +14,9 @@ use crate::time::{Now, SECOND, Stamp};
 /// possibly incomplete.
 pub const QUIET_DEFAULT_SEC: u64 = 30;
 
+/// Directories below one that are looked at one by one, for listings later than what is known of the whole.
+const LISTED_MAX: usize = 1024;
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledArgs {
@@ -104,7 +107,8 @@ pub struct Settled {
     pub trust: Trust,
 }
 
-/// Whether the subtree at a path has come to rest; O(depth), whatever its size.
+/// Whether the subtree at a path has come to rest; O(depth), whatever its size, but for a bounded look at the directories
+/// of a small one whose writers are not all watched.
 ///
 /// # Errors
 /// [`NotFound`] when nothing is known there.
@@ -156,16 +160,13 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
     }
 }
 
-/// Up to when a change would be known. A listing proves only what stood still until it began; below a directory with
-/// subdirectories that is the begin of the last scan of everything.
+/// Up to when a change would be known. A listing proves only what stood still until it began, and that a directory has
+/// not changed proves nothing of writes into its files: so it is the oldest listing of what is below.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
     if snapshot.writers_watched_below(dir) {
         return (Basis::Realtime, Some(now.wall));
     }
-    let scanned = snapshot.scanned_below(dir);
-    let meta = snapshot.tree().meta(dir);
-    let listed = Some(meta.verified).filter(|at| meta.totals.dirs == 0 && *at > Stamp::MIN);
-    (Basis::Listing, scanned.max(listed))
+    (Basis::Listing, snapshot.read_since(dir).max(snapshot.listed_since(dir, LISTED_MAX)))
 }
 
 /// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation.

@@ -20,6 +20,8 @@ pub(super) struct Member {
     cycles: Cycles,
     /// How far the newest applied observation was behind its application.
     lag_ns: Option<i64>,
+    /// How old an attribute may have been when its agent read it last.
+    cache_window_ns: i64,
 }
 
 impl Member {
@@ -30,6 +32,7 @@ impl Member {
             storage: Storage::default(),
             cycles: Cycles::default(),
             lag_ns: None,
+            cache_window_ns: 0,
         }
     }
 
@@ -40,6 +43,7 @@ impl Member {
     pub(super) fn apply_batch(&mut self, now: Now, mut batch: Batch, applied: &mut Applied) {
         let mut events = std::mem::take(&mut batch.events);
         group_by_path(&mut events);
+        self.cache_window_ns = batch.cache_window_ns.max(0);
         let mut hearing = Hearing::new(now, &batch, applied);
         self.arbiter.note_agent(&hearing, &events);
         for event in events {
@@ -113,19 +117,23 @@ impl Member {
 
     fn cycle(&mut self, hearing: &mut Hearing<'_>, phase: CyclePhase, stamp: BootTime) -> Verdict {
         let stamp = hearing.stamp(stamp);
-        match phase {
+        let read_since = match phase {
             CyclePhase::Begin => {
                 self.arbiter.begin_round();
                 self.cycles.running_since = Some(stamp);
+                return Verdict::Applied;
             }
-            CyclePhase::End => {
-                let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
-                let read_since = self.arbiter.end_round(hearing, begin);
-                self.cycles.completed += 1;
-                self.cycles.last_begin = read_since.or(self.cycles.last_begin);
-                self.cycles.last_end = Some(stamp);
-            }
-        }
+            CyclePhase::End => Stamp(i64::MAX),
+            CyclePhase::PassEnd { read_since } => hearing.stamp(read_since),
+        };
+        let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
+        let looked_since = self.arbiter.end_round(hearing, begin);
+        self.cycles.completed += 1;
+        self.cycles.last_begin = looked_since.or(self.cycles.last_begin);
+        // Told by an agent that knows all that was read in its life; never later than the scan itself.
+        let read_since = looked_since.map(|looked| looked.min(read_since));
+        self.cycles.read_since = read_since.or(self.cycles.read_since);
+        self.cycles.last_end = Some(stamp);
         Verdict::Applied
     }
 
@@ -221,6 +229,7 @@ impl Member {
             cycles: self.cycles,
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
+            cache_window_ns: self.cache_window_ns,
         }
     }
 }

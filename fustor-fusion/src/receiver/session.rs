@@ -173,6 +173,7 @@ fn created_body(inlet: &Inlet, pipe: &Pipe, created: &Created, is_legacy: bool) 
             rows: limits.rows as u64,
             in_flight: created.in_flight,
         }),
+        passes: (!is_legacy).then_some(true),
     })
 }
 

@@ -29,6 +29,37 @@ fn a_leader_scans_once_and_audits_at_the_interval() {
 }
 
 #[test]
+fn audits_read_what_has_changed_until_what_was_told_is_in_doubt() {
+    use Reading::{Changes, Everything};
+    let mut world = World::new(21);
+    world.server.audit_ns = Some(100 * SECOND);
+    world.run_for(250 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes, Changes]);
+    world.readings.clear();
+    world.server.forget(world.now);
+    world.run_for(150 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes], "it knows nothing of what was told before");
+    world.readings.clear();
+    world.server.poison = Some(dir(3).join(b"f1"));
+    world.run_for(100 * SECOND);
+    world.server.poison = None;
+    world.readings.clear();
+    world.run_for(200 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes], "not all of what was told was taken");
+    world.settle();
+}
+
+#[test]
+fn a_server_that_knows_no_passes_gets_everything_each_time() {
+    let mut world = World::new(22);
+    world.server.audit_ns = Some(100 * SECOND);
+    world.server.is_plain = true;
+    world.run_for(250 * SECOND);
+    assert_eq!(world.readings, [Reading::Everything; 3]);
+    world.settle();
+}
+
+#[test]
 fn a_follower_walks_and_does_not_scan_until_it_leads() {
     let mut world = World::new(2);
     world.server.taken_until = BootTime(20 * SECOND);
