@@ -169,8 +169,7 @@ impl Arbiter {
         if let Some(proof) = judgement.proof.filter(|_| !merged.outlived.is_empty()) {
             self.leave_trail();
             for child in merged.outlived {
-                let meta = self.writer.meta_mut(child);
-                meta.floor = meta.floor.max(proof);
+                self.raise_floor(child, proof, site.moved);
                 self.prune(child, proof, site.moved, proof.stamp());
             }
         }

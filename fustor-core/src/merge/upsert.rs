@@ -200,7 +200,7 @@ impl Arbiter {
         let mut delta = Delta::default();
         let Some(old) = old else { return Enacted { row: None, delta } };
         self.leave_trail();
-        self.writer.meta_mut(old.child).floor = key;
+        self.raise_floor(old.child, key, site.moved);
         self.prune(old.child, key, site.moved, key.stamp());
         if !facts_go || old.marks.has(Marks::PLACEHOLDER) {
             return Enacted { row: None, delta };

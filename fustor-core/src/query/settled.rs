@@ -168,12 +168,14 @@ fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
     (Basis::Listing, scanned.max(listed))
 }
 
-/// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation.
+/// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation. That of a
+/// directory counts beside what is below it: an empty one has nothing else, and its times move with its entries.
 fn last_change(snapshot: &Snapshot, row: &Row<'_>) -> Option<Stamp> {
+    let own = Stamp(row.facts.mtime.max(row.facts.ctime).0).min(row.key.stamp());
     let at = if row.child == DirId::NONE {
-        Stamp(row.facts.mtime.max(row.facts.ctime).0).min(row.key.stamp())
+        own
     } else {
-        snapshot.tree().meta(row.child).totals.last_change
+        own.max(snapshot.tree().meta(row.child).totals.last_change)
     };
     Some(at).filter(|at| *at > Stamp::MIN)
 }

@@ -64,7 +64,7 @@ impl Process {
 
     /// Whether it would take anything.
     pub(crate) fn has_something_to_take(&self) -> bool {
-        !self.source.outbox.is_empty()
+        self.source.outbox.has_any(|lane| self.client.has_room(lane))
     }
 
     /// What the client wants done: requests to send.

@@ -10,7 +10,7 @@ use fustor_core::{
 };
 
 use crate::disk::Touch;
-use crate::plan::{EPOCH, MS, Mount, Ns};
+use crate::plan::{EPOCH, MS, Ns};
 use crate::world::{Failure, World};
 
 /// What a judge finds.
@@ -29,7 +29,6 @@ const END_NS: Ns = 60 * SECOND;
 #[derive(Clone, Debug)]
 struct Touched {
     at: Ns,
-    host: usize,
     touch: Touch,
     /// The life of the agent that was told.
     seen: Option<(usize, u64)>,
@@ -63,7 +62,7 @@ impl Checker {
                 !touch.aside && (all || process.source.watches(touch.dir))
             });
             let seen = seen.map(|(agent, life, _)| (*agent, *life));
-            self.touched.push(Touched { at: world.now, host, touch: touch.clone(), seen });
+            self.touched.push(Touched { at: world.now, touch: touch.clone(), seen });
         }
     }
 
@@ -326,7 +325,9 @@ impl Checker {
             let last = told.last_change.map_or(Ns::MIN / 2, |at| at.0 - EPOCH);
             let as_of = told.as_of.map_or(Ns::MIN, |at| at.0 - EPOCH);
             let from = self.touched.partition_point(|touched| touched.at <= last + slack);
-            let below = |touched: &&Touched| path.contains(&touched.touch.path);
+            let below = |touched: &&Touched| {
+                path.contains(&touched.touch.path) && touched.touch.path != path
+            };
             for touched in self.touched[from..].iter().filter(below) {
                 let late = match told.basis {
                     Basis::Realtime => self.excuse(world, snapshot, touched).is_some(),
@@ -433,10 +434,4 @@ fn failure(checker: &'static str, what: String, at: Ns) -> Failure {
 fn about(checker: &'static str, what: String, path: &ViewPath, at: Ns) -> Failure {
     let words = vec![path.to_string()];
     Failure { checker, what, words, at }
-}
-
-/// Whether several hosts may write.
-#[allow(dead_code, reason = "said by the plan")]
-fn is_shared(mount: Mount) -> bool {
-    mount != Mount::Local
 }

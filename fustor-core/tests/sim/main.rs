@@ -60,7 +60,7 @@ fn explain(seed: u64, failure: Failure) -> String {
     for mishap in &plan.mishaps {
         text += &format!("{:?}\n", mishap);
     }
-    for happening in plan.happenings.iter().rev().take(60).collect::<Vec<_>>().into_iter().rev() {
+    for happening in plan.happenings.iter().rev().take(30).collect::<Vec<_>>().into_iter().rev() {
         text += &format!("{:?}\n", happening);
     }
     text += "the trace:\n";

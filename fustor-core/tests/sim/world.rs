@@ -182,6 +182,9 @@ impl<'a> World<'a> {
             if let Step::Sample = step {
                 self.counts.samples += 1;
                 if checker.sample(self)? {
+                    let living = self.agents.iter().filter_map(|agent| agent.process.as_ref());
+                    let seen: u64 = living.map(|process| process.source.observations).sum();
+                    self.counts.observations += seen;
                     return Ok(());
                 }
                 self.agenda.plan(self.now + SAMPLE_NS, Step::Sample);
@@ -338,7 +341,9 @@ impl<'a> World<'a> {
         if !remembers {
             one.memory = Memory::default();
         }
-        if one.process.take().is_some() && self.now >= one.cut_there {
+        let process = one.process.take();
+        self.counts.observations += process.as_ref().map_or(0, |one| one.source.observations);
+        if process.is_some() && self.now >= one.cut_there {
             let life = one.life;
             let delay = 1 + self.dice.below(WAY_NS);
             self.agenda.plan(self.now + delay, Step::HungUp { agent, life });
@@ -444,11 +449,8 @@ impl<'a> World<'a> {
         let (work, reports) = (process.source.has_work(), process.source.has_reports());
         let sealed = process.has_something_to_take();
         let later = process.source.next_later();
-        let workers = process.work_at.len();
         if work {
-            for worker in 0..workers {
-                self.wake_work(agent, worker, self.now + step);
-            }
+            self.wake_free_workers(agent, self.now + step);
         }
         if let Some(later) = later {
             let at = self.hosts[self.agents[agent].host].true_time(later);
@@ -491,11 +493,17 @@ impl<'a> World<'a> {
 
     /// What was ordered may have to be begun.
     fn after_source_quietly(&mut self, agent: usize) {
+        if self.agents[agent].process.as_ref().is_some_and(|process| process.source.has_work()) {
+            self.wake_free_workers(agent, self.now + MS / 50);
+        }
+    }
+
+    fn wake_free_workers(&mut self, agent: usize, at: Ns) {
         let Some(process) = &self.agents[agent].process else { return };
-        if process.source.has_work() {
-            for worker in 0..process.work_at.len() {
-                self.wake_work(agent, worker, self.now + MS / 50);
-            }
+        let source = &process.source;
+        let free: Vec<_> = (0..process.work_at.len()).filter(|w| source.is_free(*w)).collect();
+        for worker in free {
+            self.wake_work(agent, worker, at);
         }
     }
 

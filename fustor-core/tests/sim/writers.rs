@@ -6,7 +6,7 @@ use fustor_core::{SECOND, StorageTime, ViewPath};
 
 use crate::dice::Dice;
 use crate::disk::{Call, Disk};
-use crate::plan::{EPOCH, Happening, MS, Mount, Ns, Plan};
+use crate::plan::{EPOCH, Happening, MS, Ns, Plan};
 
 /// Beyond so many entries more is removed than made.
 const CROWD: usize = 260;
@@ -355,11 +355,6 @@ impl Scribe<'_> {
         let path = self.place();
         self.plan(run, Call::Symlink(path));
     }
-}
-
-/// Whether somebody writes where no agent is.
-pub(crate) fn is_shared(plan: &Plan) -> bool {
-    plan.mount != Mount::Local
 }
 
 /// The calls that are due, in order.

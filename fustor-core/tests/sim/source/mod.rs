@@ -63,6 +63,10 @@ impl Outbox {
         lanes.find_map(|lane| self.groups[index(lane)].pop_front())
     }
 
+    pub(crate) fn has_any(&self, wanted: impl Fn(Lane) -> bool) -> bool {
+        Lane::ALL.into_iter().any(|lane| wanted(lane) && !self.groups[index(lane)].is_empty())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.groups.iter().all(VecDeque::is_empty)
     }
@@ -194,11 +198,6 @@ impl Source {
             && !self.again
             && self.runs.values().all(|run| run.purpose == Purpose::Cycle)
             && self.workers.iter().all(|worker| worker.is_idle_or_scans())
-    }
-
-    /// Whether a scan of everything is under way.
-    pub(crate) const fn is_scanning(&self) -> bool {
-        self.cycle.is_some()
     }
 
     /// What waits, for a trace.

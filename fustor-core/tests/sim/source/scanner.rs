@@ -200,6 +200,12 @@ impl Source {
         !self.urgent.is_empty() || !self.stack.is_empty() || !self.rechecks.is_empty()
     }
 
+    /// Whether a worker waits for work.
+    pub(crate) fn is_free(&self, worker: usize) -> bool {
+        let worker = &self.workers[worker];
+        worker.reading.is_none() && !worker.hands_over
+    }
+
     /// When a directory is to be read again.
     pub(crate) fn next_later(&self) -> Option<BootTime> {
         self.later.first_key_value().map(|((due, _), _)| *due)
