@@ -48,6 +48,8 @@ pub(crate) struct Holding {
     pub(crate) cycles: Cycles,
     pub(crate) truncated: bool,
     pub(crate) lag_ns: Option<i64>,
+    /// How old what its agents read may be.
+    pub(crate) window_ns: i64,
 }
 
 /// A file that may be incomplete.
@@ -404,6 +406,11 @@ impl Snapshot {
     pub(crate) fn scanned_below(&self, dir: DirId) -> Option<Stamp> {
         let begun = |cycles: &Cycles| cycles.last_begin.filter(|_| cycles.completed > 0);
         self.origins(dir).map(|(holding, _)| begun(&holding.cycles)).min().flatten()
+    }
+
+    /// How old what was read below `dir` may have been: the window of a mount that answers from a cache.
+    pub(crate) fn window_below(&self, dir: DirId) -> i64 {
+        self.origins(dir).map(|(holding, _)| holding.window_ns).max().unwrap_or_default()
     }
 
     /// Since when a storage has had no agent.

@@ -110,6 +110,8 @@ pub(crate) struct Arbiter {
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
+    /// How old what agents read may be: the longest window that any of them has named.
+    window_ns: i64,
     /// Entries of the view's other storages, which count towards its limit.
     elsewhere: u64,
 }
@@ -135,6 +137,7 @@ impl Arbiter {
             clock: StorageClock::default(),
             truncated: false,
             trail: Trail::default(),
+            window_ns: 0,
             elsewhere: 0,
         }
     }
@@ -175,6 +178,15 @@ impl Arbiter {
 
     pub(crate) fn clock(&self) -> &StorageClock {
         &self.clock
+    }
+
+    pub(crate) const fn window_ns(&self) -> i64 {
+        self.window_ns
+    }
+
+    /// Takes note of how old what an agent reads may be.
+    pub(crate) fn note_window(&mut self, window_ns: i64) {
+        self.window_ns = self.window_ns.max(window_ns);
     }
 
     pub(crate) fn truncated(&self) -> bool {

@@ -157,7 +157,8 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
 }
 
 /// Up to when a change would be known. A listing proves only what stood still until it began; below a directory with
-/// subdirectories that is the begin of the last scan of everything.
+/// subdirectories that is the begin of the last scan of everything. What a cache may have answered counts from as much
+/// earlier.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
     if snapshot.writers_watched_below(dir) {
         return (Basis::Realtime, Some(now.wall));
@@ -165,6 +166,7 @@ fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
     let scanned = snapshot.scanned_below(dir);
     let meta = snapshot.tree().meta(dir);
     let listed = Some(meta.verified).filter(|at| meta.totals.dirs == 0 && *at > Stamp::MIN);
+    let listed = listed.map(|at| at.minus(snapshot.window_below(dir)));
     (Basis::Listing, scanned.max(listed))
 }
 

@@ -42,6 +42,7 @@ impl Member {
         group_by_path(&mut events);
         let mut hearing = Hearing::new(now, &batch, applied);
         self.arbiter.note_agent(&hearing, &events);
+        self.arbiter.note_window(batch.cache_window_ns);
         for event in events {
             if self.storage.root_changed {
                 hearing.count(Verdict::Refused(Refusal::RootChanged));
@@ -221,6 +222,7 @@ impl Member {
             cycles: self.cycles,
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
+            window_ns: arbiter.window_ns(),
         }
     }
 }

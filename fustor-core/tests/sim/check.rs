@@ -9,7 +9,7 @@ use fustor_core::{
     DirId, Facts, Marks, Mono, Now, SECOND, SessionId, Snapshot, Stamp, TrustState, ViewPath,
 };
 
-use crate::disk::Touch;
+use crate::disk::{Effect, Touch};
 use crate::plan::{EPOCH, MS, Ns};
 use crate::world::{Failure, World};
 
@@ -43,6 +43,8 @@ pub(crate) struct Checker {
     /// The life of each agent, and when it had last told all that it knew.
     clean: BTreeMap<usize, (u64, Ns)>,
     died: BTreeMap<(usize, u64), Ns>,
+    /// Directories that a life of an agent will watch as soon as it has read of them.
+    expected: BTreeSet<((usize, u64), u64)>,
     leases: BTreeMap<(u64, u64), SessionId>,
     applied: BTreeSet<(u64, usize, u64, u8, u32)>,
     unexplained: BTreeMap<ViewPath, (Ns, Entry, Entry)>,
@@ -50,19 +52,31 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
-    pub(crate) fn note(&mut self, world: &World<'_>, host: usize, touches: &[Touch]) {
+    /// A call was made on a host.
+    pub(crate) fn note(&mut self, world: &World<'_>, host: usize, effect: &Effect) {
         let agent = world.agents.iter().position(|agent| agent.host == host);
         let living = agent.and_then(|at| {
             let agent = &world.agents[at];
-            agent.process.as_ref().map(|process| (at, agent.life, process))
+            agent.process.as_ref().map(|process| ((at, agent.life), process))
         });
-        for touch in touches {
-            let seen = living.as_ref().filter(|(_, _, process)| {
-                let all = process.client.status(fustor_core::BootTime(0)).watches_all;
-                !touch.aside && (all || process.source.watches(touch.dir))
+        let watches = |expected: &BTreeSet<((usize, u64), u64)>, dir: u64| {
+            let living = living.as_ref();
+            let life = living.filter(|(life, process)| {
+                process.source.watches(dir) || expected.contains(&(*life, dir))
             });
-            let seen = seen.map(|(agent, life, _)| (*agent, *life));
+            life.map(|(life, _)| *life)
+        };
+        for touch in &effect.touches {
+            let seen = watches(&self.expected, touch.dir).filter(|_| !touch.aside);
             self.touched.push(Touched { at: world.now, touch: touch.clone(), seen });
+        }
+        // A directory that is reported is listed and watched, with all below it unless it was watched before.
+        if let Some((dir, inode)) = effect.came
+            && let Some(life) = watches(&self.expected, dir)
+            && watches(&self.expected, inode).is_none()
+        {
+            let below = world.disk.dirs_below(inode);
+            self.expected.extend(below.into_iter().map(|dir| (life, dir)));
         }
     }
 
@@ -228,7 +242,7 @@ impl Checker {
             let since = known.filter(|(_, d, v)| (d, v) == (disk, view));
             let since = since.map_or(world.now, |(since, _, _)| *since);
             if clean && world.now - since >= patience {
-                let touches: Vec<_> = self.touches(path, Ns::MIN).collect();
+                let touches: Vec<_> = self.touches(world, path, Ns::MIN).collect();
                 let last = &touches[touches.len().saturating_sub(4)..];
                 let what = format!(
                     "{path}: the disk has {}, the view {}, and nothing says so; {:?}; last touched {last:?}",
@@ -242,11 +256,21 @@ impl Checker {
         Ok(())
     }
 
-    /// What concerned a path since then.
-    fn touches<'a>(&'a self, path: &'a ViewPath, since: Ns) -> impl Iterator<Item = &'a Touched> {
+    /// What concerned a path since then, under that path or where it was before something above it moved.
+    fn touches<'a>(
+        &'a self,
+        world: &World<'_>,
+        path: &'a ViewPath,
+        since: Ns,
+    ) -> impl Iterator<Item = &'a Touched> {
+        let places = world.disk.places(path);
         let from = self.touched.partition_point(|touched| touched.at < since);
         self.touched[from..].iter().filter(move |touched| {
-            touched.touch.path == *path || touched.touch.whole && touched.touch.path.contains(path)
+            let Touch { dir, name, whole, .. } = &touched.touch;
+            let place = places.iter().position(|(d, n)| (d, n) == (dir, name));
+            touched.touch.path == *path
+                || *whole && touched.touch.path.contains(path)
+                || place.is_some_and(|at| *whole || at + 2 >= places.len())
         })
     }
 
@@ -273,7 +297,7 @@ impl Checker {
         }
         let begun = snapshot.cycles().last_begin.map_or(0, |begin| begin.0 - EPOCH);
         let since = begun - world.plan.window_ns() - CLOCK_NS;
-        self.touches(path, since).find_map(|touched| self.excuse(world, snapshot, touched))
+        self.touches(world, path, since).find_map(|touched| self.excuse(world, snapshot, touched))
     }
 
     fn excuse(

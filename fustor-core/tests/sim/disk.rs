@@ -63,6 +63,8 @@ pub(crate) struct Touch {
     pub(crate) aside: bool,
     /// The directory whose watch tells.
     pub(crate) dir: u64,
+    /// The name in it; empty: the directory itself.
+    pub(crate) name: Name,
 }
 
 /// What a call did.
@@ -72,6 +74,8 @@ pub(crate) struct Effect {
     pub(crate) touches: Vec<Touch>,
     /// Inodes whose attributes or entries are other ones now.
     pub(crate) changed: Vec<u64>,
+    /// A directory that was made or moved, and where to.
+    pub(crate) came: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -163,6 +167,31 @@ impl Disk {
         all
     }
 
+    /// The places that a path leads through, as far as they are there, and the directory that it leads to.
+    pub(crate) fn places(&self, path: &ViewPath) -> Vec<(u64, Name)> {
+        let (mut places, mut at) = (Vec::new(), ROOT);
+        for name in path.names() {
+            places.push((at, name.into()));
+            match self.get(at).children.get(name) {
+                Some(inode) => at = *inode,
+                None => return places,
+            }
+        }
+        places.push((at, Name::default()));
+        places
+    }
+
+    /// A directory and all directories below it.
+    pub(crate) fn dirs_below(&self, top: u64) -> Vec<u64> {
+        let mut all = vec![top];
+        let mut next = 0;
+        while let Some(dir) = all.get(next).copied() {
+            next += 1;
+            all.extend(self.get(dir).children.values().filter(|child| self.is_dir(**child)));
+        }
+        all
+    }
+
     /// Does it; `None`: the system would have refused.
     pub(crate) fn apply(&mut self, now: StorageTime, call: &Call) -> Option<Effect> {
         let mut effect = Effect::default();
@@ -204,6 +233,7 @@ impl Disk {
         self.enter(now, dir, &name, inode, effect);
         self.report(dir, &name, What::Create, inode, 0, effect);
         self.touch(inode, (dir, &name), false, effect);
+        effect.came = kind.is_dir().then_some((dir, inode));
         Some(inode)
     }
 
@@ -239,7 +269,8 @@ impl Disk {
 
     fn touch_dir(&self, dir: u64, effect: &mut Effect) {
         if let Some(path) = self.path_of(dir) {
-            effect.touches.push(Touch { path, whole: false, aside: false, dir });
+            let name = Name::default();
+            effect.touches.push(Touch { path, whole: false, aside: false, dir, name });
         }
     }
 
@@ -247,14 +278,15 @@ impl Disk {
     fn touch(&self, inode: u64, (dir, name): (u64, &Name), whole: bool, effect: &mut Effect) {
         effect.changed.push(inode);
         if let Some(path) = self.path_of(dir) {
-            effect.touches.push(Touch { path: path.join(name), whole, aside: false, dir });
+            let (path, name) = (path.join(name), name.clone());
+            effect.touches.push(Touch { path, whole, aside: false, dir, name });
         }
         for (other, alias) in &self.get(inode).names {
             if (*other, alias) != (dir, name)
                 && let Some(path) = self.path_of(*other)
             {
-                let path = path.join(alias);
-                effect.touches.push(Touch { path, whole, aside: true, dir: *other });
+                let (path, name) = (path.join(alias), alias.clone());
+                effect.touches.push(Touch { path, whole, aside: true, dir: *other, name });
             }
         }
     }
@@ -435,6 +467,7 @@ impl Disk {
         self.report(from, &name, What::MovedFrom, inode, cookie, effect);
         self.report(to, &new_name, What::MovedTo, inode, cookie, effect);
         self.report_own(inode, What::MoveSelf, effect);
+        effect.came = is_dir.then_some((to, inode));
         self.touch(inode, (to, &new_name), is_dir, effect);
         Some(())
     }

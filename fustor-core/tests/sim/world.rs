@@ -281,7 +281,7 @@ impl<'a> World<'a> {
         self.counts.calls += 1;
         self.trace.say(self.now, || format!("host {host}: {call:?}"));
         self.hosts[host].forget(&effect.changed);
-        checker.note(self, host, &effect.touches);
+        checker.note(self, host, &effect);
         let Some(agent) = self.agents.iter().position(|agent| agent.host == host) else { return };
         if let Some(process) = &mut self.agents[agent].process {
             for report in &effect.reports {

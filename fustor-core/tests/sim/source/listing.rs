@@ -123,9 +123,7 @@ impl Source {
         let notices = &mut reading.notices;
         match self.attach(eyes, job, &reading.path, &reading.before, notices) {
             Attached::At { watch, path, version } => {
-                if path != reading.path {
-                    reading.stamp = eyes.boot();
-                }
+                reading.stamp = eyes.boot();
                 (reading.watch, reading.path, reading.version) = (watch, path, Some(version));
             }
             Attached::Stale => return Some(Outcome::Moved { watch: None }),
