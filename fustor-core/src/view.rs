@@ -129,9 +129,10 @@ impl View {
         }
         for member in &mut self.members {
             member.arbiter.close_gaps();
+            member.arbiter.note_debts(now.wall);
         }
         self.fold();
-        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline(now.wall));
+        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline());
         applied.next_deadline = deadlines.flatten().min();
         applied
     }

@@ -110,6 +110,10 @@ pub(crate) struct Arbiter {
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
+    /// When time was last looked after.
+    ticked: Stamp,
+    /// Since when listings are owed or awaited.
+    owing_since: Option<Stamp>,
     /// How old what agents read may be: the longest window that any of them has named.
     window_ns: i64,
     /// Entries of the view's other storages, which count towards its limit.
@@ -138,6 +142,8 @@ impl Arbiter {
             truncated: false,
             trail: Trail::default(),
             window_ns: 0,
+            ticked: Stamp::MIN,
+            owing_since: None,
             elsewhere: 0,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::entry::{Marks, Row};
 use crate::id::{DirId, Revision};
+use crate::key::Tier;
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::nearest_dir;
@@ -114,7 +115,7 @@ pub fn settled(snapshot: &Snapshot, now: Now, args: &SettledArgs) -> Result<Sett
     let trust = snapshot.trust(now, dir);
     let pending = pending(snapshot, &row, dir);
     let (basis, as_of) = as_of(snapshot, now, dir);
-    let last_change = last_change(snapshot, &row);
+    let last_change = last_change(snapshot, &row, dir);
     let quiet_for_ns = as_of.zip(last_change).map(|(as_of, change)| as_of.since(change));
     let wanted = i64::try_from(args.quiet_sec).unwrap_or(i64::MAX).saturating_mul(SECOND);
     let mut reasons = Vec::new();
@@ -172,8 +173,10 @@ fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
 
 /// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation. That of a
 /// directory counts beside what is below it: an empty one has nothing else, and its times move with its entries.
-fn last_change(snapshot: &Snapshot, row: &Row<'_>) -> Option<Stamp> {
-    let own = Stamp(row.facts.mtime.max(row.facts.ctime).0).min(row.key.stamp());
+fn last_change(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Option<Stamp> {
+    let window_ns = if row.key.tier() == Tier::Scan { snapshot.window_below(dir) } else { 0 };
+    let seen = row.key.stamp().plus(window_ns);
+    let own = Stamp(row.facts.mtime.max(row.facts.ctime).0).min(seen);
     let at = if row.child == DirId::NONE {
         own
     } else {

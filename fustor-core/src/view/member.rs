@@ -132,6 +132,7 @@ impl Member {
 
     pub(super) fn tick(&mut self, now: Now, applied: &mut Applied) {
         let mut hearing = Hearing::of_storage(now, self.storage_id(), applied);
+        self.arbiter.note_tick(now.wall);
         self.arbiter.expire_moves(now.wall);
         self.arbiter.recheck_suspects(&mut hearing);
         self.arbiter.settle_contests(&mut hearing);

@@ -36,7 +36,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(plan: &Plan, name: usize, now: BootTime, micros: u64, memory: &mut Memory) -> Self {
+    pub(crate) fn start(
+        plan: &Plan,
+        name: usize,
+        now: BootTime,
+        micros: u64,
+        memory: &mut Memory,
+    ) -> Self {
         let epoch = micros.max(memory.epoch + 1);
         memory.epoch = epoch;
         let config = ClientConfig {
@@ -129,7 +135,8 @@ impl Process {
         match answer {
             Answer::Created(reply) => self.client.created(now, attempt, reply),
             Answer::Beaten(reply, clocks) => {
-                self.exchange = clocks.map(|at| Exchange { t1: at.t1, t2: at.t2, t3: at.t3, t4: now });
+                self.exchange =
+                    clocks.map(|at| Exchange { t1: at.t1, t2: at.t2, t3: at.t3, t4: now });
                 self.client.beaten(now, attempt, reply);
             }
             Answer::Held(reply) => self.client.held(now, attempt, reply),

@@ -108,8 +108,7 @@ impl Checker {
         for took in std::mem::take(&mut fusion.took) {
             let head = took.head;
             world.counts.observations += took.events as u64;
-            let batch =
-                (incarnation, took.agent, head.source_epoch, head.lane as u8, head.seq.0);
+            let batch = (incarnation, took.agent, head.source_epoch, head.lane as u8, head.seq.0);
             if !self.applied.insert(batch) {
                 return Err(failure("twice", format!("{batch:?} was applied twice"), now));
             }
@@ -130,7 +129,8 @@ impl Checker {
             let boot = world.hosts[agent.host].boot(world.now);
             if world.now >= agent.paused_until && process.client.role(boot) == Role::Leader {
                 let session = process.client.session().and_then(|(name, _)| name.parse().ok());
-                leaders.extend(session.filter(|id: &SessionId| fusion.roster.session(*id).is_some()));
+                leaders
+                    .extend(session.filter(|id: &SessionId| fusion.roster.session(*id).is_some()));
             }
         }
         if leaders.len() > 1 {
@@ -171,7 +171,9 @@ impl Checker {
             if let Some((path, (disk, view))) = differences.iter().next() {
                 let what = format!(
                     "{} differences after an audit of a disk at rest: {path}: the disk has {}, the view {}",
-                    differences.len(), show(disk), show(view)
+                    differences.len(),
+                    show(disk),
+                    show(view)
                 );
                 return Err(about("at rest", what, path, world.now));
             }
@@ -246,7 +248,9 @@ impl Checker {
                 let last = &touches[touches.len().saturating_sub(4)..];
                 let what = format!(
                     "{path}: the disk has {}, the view {}, and nothing says so; {:?}; last touched {last:?}",
-                    show(disk), show(view), snapshot.cycles()
+                    show(disk),
+                    show(view),
+                    snapshot.cycles()
                 );
                 return Err(about("unsaid", what, path, world.now));
             }
@@ -322,12 +326,7 @@ impl Checker {
     }
 
     /// What was called settled did not change.
-    fn judge_settled(
-        &self,
-        world: &mut World<'_>,
-        snapshot: &Snapshot,
-        clock: Now,
-    ) -> Verdict {
+    fn judge_settled(&self, world: &mut World<'_>, snapshot: &Snapshot, clock: Now) -> Verdict {
         let mut paths = vec![ViewPath::root()];
         let dirs = world.disk.entries();
         let dirs: Vec<_> = dirs.iter().filter(|(_, facts)| facts.kind.is_dir()).collect();

@@ -237,14 +237,7 @@ impl Disk {
         Some(inode)
     }
 
-    fn enter(
-        &mut self,
-        now: StorageTime,
-        dir: u64,
-        name: &Name,
-        inode: u64,
-        effect: &mut Effect,
-    ) {
+    fn enter(&mut self, now: StorageTime, dir: u64, name: &Name, inode: u64, effect: &mut Effect) {
         self.nodes.get_mut(&dir).expect("inodes stay").children.insert(name.clone(), inode);
         self.nodes.get_mut(&inode).expect("inodes stay").names.insert((dir, name.clone()));
         self.turn(now, dir, i32::from(self.is_dir(inode)), effect);
@@ -352,14 +345,7 @@ impl Disk {
     }
 
     /// What happens through an open file is reported where it is, unless it was removed.
-    fn through(
-        &self,
-        name: &Name,
-        dir: u64,
-        inode: u64,
-        what: What,
-        effect: &mut Effect,
-    ) -> bool {
+    fn through(&self, name: &Name, dir: u64, inode: u64, what: What, effect: &mut Effect) -> bool {
         let there = self.get(dir).children.get(name) == Some(&inode);
         if there {
             self.report(dir, name, what, inode, 0, effect);

@@ -8,8 +8,7 @@ use fustor_core::client::{
     Seqs, Task,
 };
 use fustor_core::session::{
-    Admission, AdmitError, Beat, Created, Duties, Head, Pulse, Roster, RosterConfig,
-    Task as Wanted,
+    Admission, AdmitError, Beat, Created, Duties, Head, Pulse, Roster, RosterConfig, Task as Wanted,
 };
 use fustor_core::{
     AgentId, Batch, Command, CyclePhase, DirId, Directive, Event, Fidelity, Lane, Mono, Now,
@@ -211,8 +210,8 @@ impl Fusion {
 
     fn beat(&mut self, now: Ns, from: (usize, u64, u64), session: SessionId, beat: Beat) {
         let t1 = beat.clock;
-        let t2 = self.clock(now).wall;
         let pulse = self.act(now, |roster, now| roster.beat(now, session, beat));
+        let t2 = pulse.as_ref().map_or(Stamp::MIN, |pulse| pulse.received);
         let reply = match pulse {
             Ok(pulse) => self.pulse(now, session, pulse),
             Err(_) => BeatReply::Gone,

@@ -45,7 +45,10 @@ pub(crate) fn run(plan: &Plan, config: ViewConfig, tell: bool) -> (Result<Counts
 /// What is wrong with one seed when a view judges by `config`; what depends on the seed is the plan's.
 pub(crate) fn departs(seed: u64, config: ViewConfig) -> Option<String> {
     let plan = Plan::of(seed);
-    run(&plan, config, false).0.err().map(|failure| format!("{}: {}", failure.checker, failure.what))
+    run(&plan, config, false)
+        .0
+        .err()
+        .map(|failure| format!("{}: {}", failure.checker, failure.what))
 }
 
 /// The failure of a seed, made as small as possible and explained.
@@ -53,9 +56,13 @@ fn explain(seed: u64, failure: Failure) -> String {
     let plan = Plan::of(seed);
     let config = plan.view.clone();
     let first = format!("{}: {}", failure.checker, failure.what);
-    let (plan, failure) = shrink::shrink(&plan, &config, failure);
+    let (plan, failure) = match variable("FUSTOR_SIM_SHRINK", 1) {
+        0 => (plan, failure),
+        _ => shrink::shrink(&plan, &config, failure),
+    };
     let trace = run(&plan, config, true).1;
-    let mut text = format!("seed {seed}: {first}\nshrunk to {}: {}\n", failure.checker, failure.what);
+    let mut text =
+        format!("seed {seed}: {first}\nshrunk to {}: {}\n", failure.checker, failure.what);
     text += &format!("{:?} {:?}\n", plan.mount, plan.hosts);
     for mishap in &plan.mishaps {
         text += &format!("{:?}\n", mishap);
@@ -66,21 +73,24 @@ fn explain(seed: u64, failure: Failure) -> String {
     text += "the trace:\n";
     let names: Vec<String> = failure.words.clone();
     text += &trace.about(&names, 80).join("\n");
+    let last = variable("FUSTOR_SIM_LAST", 0) as usize;
+    if last > 0 {
+        text += "\nall of it, at the end:\n";
+        text += &trace.about(&[], last).join("\n");
+    }
     text
 }
 
-fn seeds() -> u64 {
-    std::env::var("FUSTOR_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS)
-}
-
-fn first_seed() -> u64 {
-    std::env::var("FUSTOR_SIM_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+/// A number from the environment.
+fn variable(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 #[test]
 fn the_picture_is_true_whatever_goes_wrong() {
-    let next = AtomicU64::new(first_seed());
-    let end = first_seed() + seeds();
+    let first = variable("FUSTOR_SIM_FIRST", 0);
+    let next = AtomicU64::new(first);
+    let end = first + variable("FUSTOR_SIM_SEEDS", SEEDS);
     let failures = std::sync::Mutex::new(Vec::new());
     let total = std::sync::Mutex::new((0_u64, Counts::default()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);

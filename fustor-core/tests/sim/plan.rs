@@ -127,7 +127,11 @@ impl Plan {
             coalescer: if dice.percent(30) { dice.between(8, 60) as usize } else { 65_536 },
             partial_ns: dice.between(50, 1500) * MS,
             max_watches: if dice.percent(20) { dice.between(5, 40) as usize } else { usize::MAX },
-            spool_bytes: if dice.percent(30) { dice.between(4, 40) as usize * 1024 } else { 1 << 20 },
+            spool_bytes: if dice.percent(30) {
+                dice.between(4, 40) as usize * 1024
+            } else {
+                1 << 20
+            },
             batch_events: if dice.percent(50) { dice.between(1, 20) as usize } else { 4096 },
             workers: dice.between(1, 4) as usize,
             view: view_config(&mut dice),
@@ -157,7 +161,11 @@ fn view_config(dice: &mut Dice) -> ViewConfig {
     let small = dice.percent(30);
     ViewConfig {
         hot_threshold_ns: dice.between(1000, 6000) * MS,
-        tombstone_ttl_ns: if dice.percent(30) { dice.between(8, 40) * SECOND } else { 3600 * SECOND },
+        tombstone_ttl_ns: if dice.percent(30) {
+            dice.between(8, 40) * SECOND
+        } else {
+            3600 * SECOND
+        },
         max_suspects: if small { dice.between(2, 20) as usize } else { 100_000 },
         max_tombstones: if small { dice.between(5, 60) as usize } else { 1_000_000 },
         max_blind_deletions: if small { 8 } else { 10_000 },

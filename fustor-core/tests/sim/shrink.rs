@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::world::Failure;
 
 /// Runs that shrinking may cost.
-const RUNS: usize = 400;
+const RUNS: usize = 160;
 
 /// The smallest plan that was found to fail in the same way, and how it fails.
 pub(crate) fn shrink(plan: &Plan, config: &ViewConfig, failure: Failure) -> (Plan, Failure) {

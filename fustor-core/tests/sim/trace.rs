@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::plan::Ns;
 
 /// Lines that are kept.
-const LINES: usize = 4000;
+const LINES: usize = 40_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Trace {

@@ -117,9 +117,8 @@ pub(crate) struct Failure {
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: &'a Plan, config: ViewConfig) -> Self {
-        let host = |(at, host)| {
-            Host::new(host, plan.window_ns(), Dice::new(plan.seed, 100 + at as u64))
-        };
+        let host =
+            |(at, host)| Host::new(host, plan.window_ns(), Dice::new(plan.seed, 100 + at as u64));
         let hosts = plan.hosts.iter().enumerate().map(host).collect();
         let agent = |host| Agent {
             host,
@@ -231,11 +230,9 @@ impl<'a> World<'a> {
             | Step::FusionWrite(_)
             | Step::Forward(_)
             | Step::Keep(_) => self.fusion_paused,
-            Step::Write
-            | Step::Mishap
-            | Step::StartAgent(_)
-            | Step::StartFusion
-            | Step::Sample => 0,
+            Step::Write | Step::Mishap | Step::StartAgent(_) | Step::StartFusion | Step::Sample => {
+                0
+            }
         };
         if self.now >= until {
             return Some(step);
@@ -277,7 +274,9 @@ impl<'a> World<'a> {
         if let Some(next) = self.calls.front() {
             self.agenda.plan(next.at.max(self.now), Step::Write);
         }
-        let Some(effect) = self.disk.apply(storage_time(self.plan, self.now), &call) else { return };
+        let Some(effect) = self.disk.apply(storage_time(self.plan, self.now), &call) else {
+            return;
+        };
         self.counts.calls += 1;
         self.trace.say(self.now, || format!("host {host}: {call:?}"));
         self.hosts[host].forget(&effect.changed);
@@ -308,7 +307,8 @@ impl<'a> World<'a> {
                 checker.died(self, agent);
             }
             Fault::Pause { agent, ns } => {
-                self.agents[agent].paused_until = self.agents[agent].paused_until.max(self.now + ns);
+                self.agents[agent].paused_until =
+                    self.agents[agent].paused_until.max(self.now + ns);
             }
             Fault::KillFusion { down_ns } => {
                 self.kill_fusion();
@@ -657,7 +657,10 @@ impl<'a> World<'a> {
 fn brief(events: &[Event]) -> String {
     let one = |event: &Event| match event {
         Event::Upsert { path, stamp, tier, facts } => {
-            format!("+{path} {tier:?} {} i{} s{} c{}", stamp.0, facts.inode, facts.size, facts.ctime.0)
+            format!(
+                "+{path} {tier:?} {} i{} s{} c{}",
+                stamp.0, facts.inode, facts.size, facts.ctime.0
+            )
         }
         Event::Delete { path, stamp } => format!("-{path} {}", stamp.0),
         Event::Rename { old, new, stamp, facts } => {

@@ -133,7 +133,11 @@ impl Scribe<'_> {
 
     fn name(&mut self) -> String {
         let stem = NAMES[self.dice.index(NAMES.len())];
-        if self.dice.percent(60) { stem.to_owned() } else { format!("{stem}{}", self.dice.below(9)) }
+        if self.dice.percent(60) {
+            stem.to_owned()
+        } else {
+            format!("{stem}{}", self.dice.below(9))
+        }
     }
 
     fn any(&mut self, wanted: impl Fn(fustor_core::Kind) -> bool) -> Option<ViewPath> {

@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use fustor_core::{
-    BlockBuilder, BootTime, Event, Facts, Listing, UncoveredReason, ViewPath,
-};
+use fustor_core::{BlockBuilder, BootTime, Event, Facts, Listing, UncoveredReason, ViewPath};
 
 use super::Source;
 use super::job::Job;
@@ -94,7 +92,11 @@ impl Reading {
 
 impl Source {
     /// One step; what came of it when it was the last.
-    pub(super) fn read_on(&mut self, eyes: &mut Eyes<'_>, reading: &mut Reading) -> Option<Outcome> {
+    pub(super) fn read_on(
+        &mut self,
+        eyes: &mut Eyes<'_>,
+        reading: &mut Reading,
+    ) -> Option<Outcome> {
         match reading.stage {
             Stage::Begin => {
                 reading.path = self.current_path(&reading.job);

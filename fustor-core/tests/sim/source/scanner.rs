@@ -2,9 +2,7 @@
 //! they are proven together (`shelf.rs`) do not occur, since no path here is deep.
 
 use fustor_core::client::WALKED;
-use fustor_core::{
-    BootTime, CyclePhase, Event, GapReason, Lane, Tier, UncoveredReason, ViewPath,
-};
+use fustor_core::{BootTime, CyclePhase, Event, GapReason, Lane, Tier, UncoveredReason, ViewPath};
 
 use super::Source;
 use super::job::{Job, Purpose, Run, RunId, Scope};
@@ -414,13 +412,7 @@ impl Source {
         self.workers[worker].add(now, Event::Uncovered { dir, stamp: now, reason }, 0);
     }
 
-    fn recheck(
-        &mut self,
-        eyes: &mut Eyes<'_>,
-        worker: usize,
-        path: &ViewPath,
-        run: Option<RunId>,
-    ) {
+    fn recheck(&mut self, eyes: &mut Eyes<'_>, worker: usize, path: &ViewPath, run: Option<RunId>) {
         let stamp = eyes.boot();
         self.observations += 1;
         match eyes.lstat(path, Freshness::Forced) {

@@ -124,14 +124,15 @@ impl Table {
     }
 
     fn find_or_add(&mut self, path: &ViewPath) -> WatchId {
-        path.names().fold(TOP, |at, name| self.child(at, name).unwrap_or_else(|| self.add(at, name)))
+        path.names()
+            .fold(TOP, |at, name| self.child(at, name).unwrap_or_else(|| self.add(at, name)))
     }
 
     pub(crate) fn child_or_add(&mut self, parent: Option<WatchId>, path: &ViewPath) -> WatchId {
         match parent.filter(|parent| !self.is_removed(*parent)) {
-            Some(parent) => self
-                .child(parent, path.name())
-                .unwrap_or_else(|| self.add(parent, path.name())),
+            Some(parent) => {
+                self.child(parent, path.name()).unwrap_or_else(|| self.add(parent, path.name()))
+            }
             None => self.find_or_add(path),
         }
     }

@@ -460,8 +460,8 @@ impl Source {
         }
         self.astray.remove(&place.dir);
         let above = self.table.place(place.dir).map(|(parent, _)| parent);
-        let above =
-            above.and_then(|parent| Some((self.table.path(parent, b"")?, self.table.watch(parent))));
+        let above = above
+            .and_then(|parent| Some((self.table.path(parent, b"")?, self.table.watch(parent))));
         self.remove_dir(place.dir);
         if let Some((path, watch)) = above {
             self.list_soon(eyes, Job::new(path, Scope::Below).watched(watch));

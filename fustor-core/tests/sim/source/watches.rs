@@ -154,7 +154,8 @@ impl Source {
         let Some(dir) = self.table.by_watch(watch) else { return };
         let listed: BTreeSet<_> = listed.iter().collect();
         for child in self.table.children(dir) {
-            let is_missing = self.table.place(child).is_some_and(|(_, name)| !listed.contains(name));
+            let is_missing =
+                self.table.place(child).is_some_and(|(_, name)| !listed.contains(name));
             let path = self.table.path(child, b"").filter(|_| is_missing);
             if path.is_some_and(|path| eyes.walk(&path).is_none()) {
                 self.remove_dir(child);
