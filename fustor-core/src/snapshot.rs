@@ -49,8 +49,8 @@ pub(crate) struct Holding {
     pub(crate) cycles: Cycles,
     pub(crate) truncated: bool,
     pub(crate) lag_ns: Option<i64>,
-    /// How old an attribute may have been when its agent read it last.
-    pub(crate) cache_window_ns: i64,
+    /// How old what its agents read may be.
+    pub(crate) window_ns: i64,
 }
 
 /// A file that may be incomplete.
@@ -157,7 +157,7 @@ impl Holding {
                 open.extend(self.tree.entries(dir).blocks().flat_map(Block::children));
             }
         }
-        Some(oldest.minus(self.cache_window_ns))
+        Some(oldest.minus(self.window_ns))
     }
 }
 
@@ -431,11 +431,7 @@ impl Snapshot {
     /// when that never was so.
     #[must_use]
     pub fn read_since(&self, dir: DirId) -> Option<Stamp> {
-        let since = |holding: &Holding| {
-            let read = holding.cycles.read_since?;
-            Some(read.minus(holding.cache_window_ns))
-        };
-        self.origins(dir).map(|(holding, _)| since(holding)).min().flatten()
+        self.origins(dir).map(|(holding, _)| holding.cycles.read_since).min().flatten()
     }
 
     /// The same of a few directories, which may have been listed since: `None` when there are more than `most` or one was
@@ -443,6 +439,11 @@ impl Snapshot {
     pub(crate) fn listed_since(&self, dir: DirId, most: usize) -> Option<Stamp> {
         let listed = self.origins(dir).map(|(holding, own)| holding.listed_since(own, most));
         listed.min().flatten()
+    }
+
+    /// How old what was read below `dir` may have been: the window of a mount that answers from a cache.
+    pub(crate) fn window_below(&self, dir: DirId) -> i64 {
+        self.origins(dir).map(|(holding, _)| holding.window_ns).max().unwrap_or_default()
     }
 
     /// Since when a storage has had no agent.

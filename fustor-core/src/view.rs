@@ -43,7 +43,7 @@ pub struct Cycles {
     /// that answers from a cache, that much earlier.
     pub last_begin: Option<Stamp>,
     /// Since when each directory that can be was listed, so that what its files hold was known: the begin of the last
-    /// scan, or earlier when that passed over what had not changed.
+    /// scan, or earlier when that passed over what had not changed; less the window of a mount that answers from a cache.
     pub read_since: Option<Stamp>,
     /// When the last one ended.
     pub last_end: Option<Stamp>,
@@ -132,9 +132,10 @@ impl View {
         }
         for member in &mut self.members {
             member.arbiter.close_gaps();
+            member.arbiter.note_debts(now.wall);
         }
         self.fold();
-        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline(now.wall));
+        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline());
         applied.next_deadline = deadlines.flatten().min();
         applied
     }

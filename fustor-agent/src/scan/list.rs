@@ -183,10 +183,9 @@ impl Reader {
             None => (None, path.clone(), None),
             Some(watches) => match watches.attach(job, path, fd.as_fd(), &look, &mut notices) {
                 Attached::At { watch, path: current, version } => {
-                    if current != *path {
-                        // Moved since: what is read from now on is of the new path, and later than the move.
-                        stamp = clock::now();
-                    }
+                    // What is read from now on is of this path, and later than a look at the directory from above that
+                    // has not seen what happened in it before it was watched.
+                    stamp = clock::now();
                     (watch, current, Some(version))
                 }
                 Attached::Stale => return Outcome::Moved { watch: None },

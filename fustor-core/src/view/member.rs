@@ -20,8 +20,6 @@ pub(super) struct Member {
     cycles: Cycles,
     /// How far the newest applied observation was behind its application.
     lag_ns: Option<i64>,
-    /// How old an attribute may have been when its agent read it last.
-    cache_window_ns: i64,
 }
 
 impl Member {
@@ -32,7 +30,6 @@ impl Member {
             storage: Storage::default(),
             cycles: Cycles::default(),
             lag_ns: None,
-            cache_window_ns: 0,
         }
     }
 
@@ -43,9 +40,9 @@ impl Member {
     pub(super) fn apply_batch(&mut self, now: Now, mut batch: Batch, applied: &mut Applied) {
         let mut events = std::mem::take(&mut batch.events);
         group_by_path(&mut events);
-        self.cache_window_ns = batch.cache_window_ns.max(0);
         let mut hearing = Hearing::new(now, &batch, applied);
         self.arbiter.note_agent(&hearing, &events);
+        self.arbiter.note_window(batch.cache_window_ns);
         for event in events {
             if self.storage.root_changed {
                 hearing.count(Verdict::Refused(Refusal::RootChanged));
@@ -124,7 +121,7 @@ impl Member {
                 return Verdict::Applied;
             }
             CyclePhase::End => Stamp(i64::MAX),
-            CyclePhase::PassEnd { read_since } => hearing.stamp(read_since),
+            CyclePhase::PassEnd { read_since } => hearing.known_since(hearing.stamp(read_since)),
         };
         let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
         let looked_since = self.arbiter.end_round(hearing, begin);
@@ -139,6 +136,7 @@ impl Member {
 
     pub(super) fn tick(&mut self, now: Now, applied: &mut Applied) {
         let mut hearing = Hearing::of_storage(now, self.storage_id(), applied);
+        self.arbiter.note_tick(now.wall);
         self.arbiter.expire_moves(now.wall);
         self.arbiter.recheck_suspects(&mut hearing);
         self.arbiter.settle_contests(&mut hearing);
@@ -229,7 +227,7 @@ impl Member {
             cycles: self.cycles,
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
-            cache_window_ns: self.cache_window_ns,
+            window_ns: arbiter.window_ns(),
         }
     }
 }
