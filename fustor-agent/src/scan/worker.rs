@@ -59,6 +59,11 @@ impl Desk {
         self.given_up.load(Ordering::Acquire)
     }
 
+    /// Whether a directory is being read that somebody waits for.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.load(Ordering::Acquire) && !self.is_given_up()
+    }
+
     /// Takes what the worker cannot hand over itself. Returns the directories that it hangs in.
     pub(super) fn give_up(&self, scanner: &Scanner) -> Vec<ViewPath> {
         self.given_up.store(true, Ordering::Release);
@@ -157,6 +162,12 @@ impl Worker {
             return false;
         }
         self.desk.reading.store(true, Ordering::Release);
+        // Here and not where the scan is asked for: a root that hangs holds whoever looks at it.
+        if job.opens && !self.scanner.setup.root.stands() {
+            self.desk.reading.store(false, Ordering::Release);
+            self.scanner.lose_root();
+            return true;
+        }
         let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
         self.desk.reading.store(false, Ordering::Release);
         let mut job = job;
