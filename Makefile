@@ -28,8 +28,11 @@ run: setup ## Serve a live picture of DIR: make run DIR=/some/tree [ARGS='...']
 	@if [[ ! -d "$(DIR)" ]]; then echo "make run: not a directory: $(DIR)" >&2; exit 2; fi
 	$(CARGO) run --release --locked --package fustor-fusion -- watch "$(DIR)" $(ARGS)
 
+# Tests that lack something of the machine append to the file FUSTOR_MISSING.
 test: setup peers ## Run all tests
-	$(CARGO) test --workspace --locked
+	@missing=$${FUSTOR_MISSING:-$$(mktemp)}; \
+	FUSTOR_MISSING=$$missing $(CARGO) test --workspace --locked; \
+	scripts/missing --tell "$$missing"
 	@$(MAKE) --no-print-directory bindings
 
 peers: setup ## Make the Python programs of Fustor 0.8 that the tests talk to
@@ -79,7 +82,7 @@ bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRI
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes
 
 soak: setup peers ## Run the tests with many more generated cases, then measure ten million entries
-	FUSTOR_CASES=$(SOAK_CASES) $(CARGO) test --workspace --locked --release
+	FUSTOR_CASES=$(SOAK_CASES) FUSTOR_MANY=1000000 $(CARGO) test --workspace --locked --release
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bench
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bytes
 

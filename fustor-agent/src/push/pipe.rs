@@ -30,6 +30,8 @@ const ROOT_AGAIN: Duration = Duration::from_secs(2);
 const FLUSH_NS: i64 = 5 * SECOND;
 /// How long what an old source has told may be on its way before it is given up.
 const FAREWELL_NS: i64 = 3 * SECOND;
+/// How long the threads of a source may take to end. One that hangs ends with the process.
+const DROP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often the status is written down.
 const STATUS_NS: i64 = SECOND / 5;
 /// How old an attribute of a network file system may be: the usual maximum of its attribute cache.
@@ -162,6 +164,7 @@ impl Runner {
             live: Some(live),
             desk,
             bell,
+            opening: None,
             jobs: Jobs::default(),
             sentinel_ns: None,
             sentinel_due: None,
@@ -251,6 +254,8 @@ struct Loop {
     client: Client,
     /// `None`: the root was lost, and there is none yet.
     live: Option<Live>,
+    /// The next source, on its way. Its root may hang.
+    opening: Option<JoinHandle<Result<Live, String>>>,
     desk: Desk,
     bell: Arc<Notify>,
     jobs: Jobs,
@@ -323,7 +328,9 @@ impl Loop {
         if self.live.as_ref().is_some_and(|live| live.source.is_root_lost()) {
             tracing::error!(pipe = self.runner.config.id, "the root is lost");
             self.take();
-            self.drop_source().await;
+            // Nobody waits for its threads: what is lost may hang.
+            let lost = self.live.take();
+            drop(tokio::task::spawn_blocking(move || drop(lost)));
             self.farewell = Some(now.plus(FAREWELL_NS));
             self.reopen_due = Some(now);
         }
@@ -335,7 +342,8 @@ impl Loop {
         if self.reopen_due.is_none_or(|due| now < due) {
             return;
         }
-        match open(&self.runner.config.source, &self.bell).await {
+        let Some(opened) = self.opened().await else { return };
+        match opened {
             Ok(live) => {
                 let (epoch, _) = self.runner.config.memory.begin_life(SystemTime::now());
                 tracing::info!(pipe = self.runner.config.id, epoch, "there is a root again");
@@ -353,11 +361,35 @@ impl Loop {
         }
     }
 
-    /// Ends its threads, which may take a moment.
+    /// Opens another source while everything else goes on. `None`: it is on its way.
+    async fn opened(&mut self) -> Option<Result<Live, String>> {
+        match self.opening.take() {
+            None => {
+                let (config, bell) = (self.runner.config.source.clone(), Arc::clone(&self.bell));
+                self.opening = Some(tokio::spawn(async move {
+                    let opened = open(&config, &bell).await;
+                    bell.notify_one();
+                    opened
+                }));
+                None
+            }
+            Some(opening) if opening.is_finished() => {
+                let died = |error| Err(format!("the source died: {error}"));
+                Some(opening.await.unwrap_or_else(died))
+            }
+            Some(opening) => {
+                self.opening = Some(opening);
+                None
+            }
+        }
+    }
+
+    /// Ends its threads, which may take a moment, or for ever where they hang.
     async fn drop_source(&mut self) {
         if let Some(live) = self.live.take() {
             // It only fails when the runtime ends, and the threads with it.
-            drop(tokio::task::spawn_blocking(move || drop(live)).await);
+            let dropping = tokio::task::spawn_blocking(move || drop(live));
+            drop(tokio::time::timeout(DROP_PATIENCE, dropping).await);
         }
     }
 
@@ -366,7 +398,8 @@ impl Loop {
         let dues = [
             self.client.next_deadline(now),
             self.sentinel_due,
-            farewell.or(self.reopen_due),
+            // A root on its way rings.
+            farewell.or(self.reopen_due.filter(|_| self.opening.is_none())),
             Some(now.plus(SECOND)),
         ];
         let due = dues.into_iter().flatten().min().unwrap_or(now);

@@ -161,10 +161,6 @@ impl Scanner {
     }
 
     fn begin(&self, run: Arc<Run>, reading: Reading, before: Option<BootTime>) {
-        if !self.setup.root.stands() {
-            self.lose_root();
-            return;
-        }
         let mut register = self.register();
         let (scope, first) = match reading {
             Reading::Everything => {
@@ -327,10 +323,12 @@ impl Scanner {
         (register.len(), register.bytes())
     }
 
-    /// Directories known and not read yet.
+    /// Directories known and not read yet; those that are being read, unless they hang for so long that they were given up.
     pub(crate) fn directories_left(&self) -> u64 {
         let work = self.work();
-        (work.urgent.len() + work.stack.len()) as u64
+        let waiting = work.urgent.len() + work.stack.len();
+        drop(work);
+        (waiting + self.desks().iter().filter(|desk| desk.is_reading()).count()) as u64
     }
 
     /// Something looks as if the root were gone: looks, and ends if so.

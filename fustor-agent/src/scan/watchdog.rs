@@ -1,4 +1,5 @@
-//! Notices workers whose system calls do not return, reports where they hang and replaces them.
+//! Notices workers whose system calls do not return, reports where they hang and replaces them; notices that the path of
+//! the root leads elsewhere.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,10 @@ use crate::outbox::Offered;
 /// Workers that may hang at a time and are replaced, beyond the configured number. A mount that swallows more is
 /// left to those that remain.
 const REPLACEMENTS_MAX: usize = 64;
+
+/// How often it is looked where the path of the root leads. The kernel reports nothing when something is mounted there,
+/// or unmounted lazily, or when a directory above is renamed.
+const ROOT_AGAIN: Duration = Duration::from_secs(2);
 
 /// Wakes the watchdog when the scanner ends.
 #[derive(Default)]
@@ -43,6 +48,14 @@ pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
     let shared = Arc::clone(scanner);
     let thread = std::thread::Builder::new().name("fustor-watchdog".into());
     scanner.keep(thread.spawn(move || Watchdog::default().run(&shared))?);
+    let shared = Arc::clone(scanner);
+    let thread = std::thread::Builder::new().name("fustor-root".into());
+    // Nobody waits for its end: when the root hangs, it hangs too, and alone.
+    thread.spawn(move || {
+        while !shared.bell.wait(ROOT_AGAIN) {
+            shared.doubt_root();
+        }
+    })?;
     Ok(())
 }
 
@@ -86,7 +99,7 @@ impl Watchdog {
 
     fn hangs(&mut self, desk: &Arc<Desk>, now: i64, after: i64) -> bool {
         let beat = desk.beat.load(Ordering::Relaxed);
-        let busy = desk.reading.load(Ordering::Acquire) && !desk.is_given_up();
+        let busy = desk.is_reading();
         match self.seen.iter_mut().find(|seen| Arc::ptr_eq(&seen.desk, desk)) {
             Some(seen) if busy && seen.beat == beat => now - seen.since >= after,
             Some(seen) => {

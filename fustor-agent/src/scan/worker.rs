@@ -59,6 +59,11 @@ impl Desk {
         self.given_up.load(Ordering::Acquire)
     }
 
+    /// Whether a directory is being read that somebody waits for.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.load(Ordering::Acquire) && !self.is_given_up()
+    }
+
     /// Takes what the worker cannot hand over itself. Returns the directories that it hangs in.
     pub(super) fn give_up(&self, scanner: &Scanner) -> Vec<ViewPath> {
         self.given_up.store(true, Ordering::Release);
@@ -156,6 +161,10 @@ impl Worker {
         if job.opens && !self.desk.hand_over(&self.scanner) {
             return false;
         }
+        if job.opens && !self.root_stands() {
+            self.scanner.lose_root();
+            return true;
+        }
         let more = match self.look_first(job) {
             Some(job) => self.read(job, urgent),
             None => false,
@@ -165,6 +174,14 @@ impl Worker {
         }
         let full = urgent || self.desk.papers().is_full(clock::now());
         !full || self.desk.hand_over(&self.scanner)
+    }
+
+    /// Asked here and not where the scan is asked for: a root that hangs holds whoever looks at it.
+    fn root_stands(&self) -> bool {
+        self.desk.reading.store(true, Ordering::Release);
+        let stands = self.scanner.setup.root.stands();
+        self.desk.reading.store(false, Ordering::Release);
+        stands
     }
 
     fn read(&mut self, mut job: Job, urgent: bool) -> bool {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fustor_core::{Admission, BootTime, Event, Heat, UncoveredReason, ViewPath, WatchId, WatchSet};
@@ -39,6 +39,8 @@ pub(crate) struct Watches {
     /// Of the watcher, for whoever asks.
     pub(super) waiting: AtomicU64,
     drained: AtomicI64,
+    /// How many there were when somebody looked.
+    counted: AtomicUsize,
     shared: Mutex<Shared>,
 }
 
@@ -80,6 +82,7 @@ impl Watches {
             root,
             waiting: AtomicU64::new(0),
             drained: AtomicI64::new(i64::MIN),
+            counted: AtomicUsize::new(0),
             shared: Mutex::new(shared),
         })
     }
@@ -97,8 +100,13 @@ impl Watches {
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
+    /// How many there are, or were a moment ago: the table is locked while the kernel is asked, and a root that hangs does
+    /// not answer. Whoever tells how a pipe fares must not wait for that.
     pub(crate) fn len(&self) -> usize {
-        self.lock().set.len()
+        if let Ok(shared) = self.shared.try_lock() {
+            self.counted.store(shared.set.len(), Ordering::Relaxed);
+        }
+        self.counted.load(Ordering::Relaxed)
     }
 
     /// Watches the directory that a scan has opened at `path`, before it is read. What changes for others goes to

@@ -4,11 +4,11 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::peers::Make::{self, Ours, Python};
-use crate::picture::{Look, wait_equal};
-use crate::process::wait_for;
+use crate::bed::peers::Make::{self, Ours, Python};
+use crate::bed::picture::{Look, wait_equal};
+use crate::bed::process::wait_for;
+use crate::bed::site::Site;
 use crate::python_agent::WAKEFUL;
-use crate::site::Site;
 
 fn take_over(first: Make, second: Make) {
     let site = Site::new(WAKEFUL);

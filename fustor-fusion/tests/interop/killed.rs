@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::peers::Make::Ours;
-use crate::picture::{Look, wait_equal};
-use crate::site::{Knobs, QUIET, Site, text};
+use crate::bed::peers::Make::Ours;
+use crate::bed::picture::{Look, wait_equal};
+use crate::bed::site::{Knobs, QUIET, Site, text};
 
 /// Directories in which it goes on.
 const BUSY: usize = 20;

@@ -8,10 +8,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::peers::Make::{Ours, Python};
-use crate::picture::{Look, compare, wait_equal};
-use crate::process::{wait_for, wait_until};
-use crate::site::{Knobs, QUIET, Site, text};
+use crate::bed::peers::Make::{Ours, Python};
+use crate::bed::picture::{Look, compare, wait_equal};
+use crate::bed::process::{wait_for, wait_until};
+use crate::bed::site::{Knobs, QUIET, Site, text};
 
 /// What a change of a tree is, and how to make it.
 type Step = (&'static str, fn(&Site));

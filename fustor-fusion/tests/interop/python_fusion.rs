@@ -4,10 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::peers::Make::{Ours, Python};
-use crate::picture::{Look, wait_equal};
+use crate::bed::peers::Make::{Ours, Python};
+use crate::bed::picture::{Look, wait_equal};
+use crate::bed::site::{Knobs, QUIET, Site};
 use crate::python_agent::{COMPLEX, TOLD, wait_each};
-use crate::site::{Knobs, QUIET, Site};
 
 /// The only session must be the first one still.
 fn only_session(site: &Site) -> Value {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::peers::{Make, python};
-use crate::site::{QUIET, Site};
+use crate::bed::peers::{Make, python};
+use crate::bed::site::{QUIET, Site};
 
 #[test]
 fn every_call_does_what_its_users_rely_on() {

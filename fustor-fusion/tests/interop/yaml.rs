@@ -5,8 +5,8 @@ use std::fs;
 use fustor_agent::program::yaml::Report;
 use fustor_agent::settings;
 
-use crate::peers::{Make, fusion};
-use crate::site::{QUIET, Site};
+use crate::bed::peers::{Make, fusion};
+use crate::bed::site::{QUIET, Site};
 
 /// Every key that the fusion of 0.8 reads, and some that its tools write.
 const FUSION: &str = "\

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{Answer, get};
-use crate::peers::{self, Make};
-use crate::process::{Process, wait_for, wait_until};
+use crate::bed::http::{Answer, get};
+use crate::bed::peers::{self, Make};
+use crate::bed::process::{Process, wait_for, wait_until};
 
 /// What differs between tests.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,11 @@ impl Site {
     /// What is observed.
     pub(crate) fn tree(&self) -> PathBuf {
         self.dir.path().join("tree")
+    }
+
+    /// Beside the tree.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Somewhere in the tree, or outside of it with `..`.
@@ -119,7 +124,11 @@ pipes:
 
     /// The home of an agent, with its files.
     pub(crate) fn agent_home(&self, name: &str) -> PathBuf {
-        let (tree, receiver, more) = (self.tree(), self.receiver, self.knobs.source);
+        self.agent_home_on(name, &self.tree())
+    }
+
+    fn agent_home_on(&self, name: &str, tree: &Path) -> PathBuf {
+        let (receiver, more) = (self.receiver, self.knobs.source);
         let yaml = format!(
             "sources:
   src-1: {{driver: fs, uri: {}, max_queue_size: 1000{more}}}
@@ -155,6 +164,41 @@ pipes:
             command.arg("start");
         }
         self.start(name, command, &home)
+    }
+
+    /// Starts an agent of this project that observes `root`, by way of `starter` if that is not empty.
+    pub(crate) fn agent_on(&self, name: &str, root: &Path, starter: &[&str]) -> Process {
+        let home = self.agent_home_on(name, root);
+        let command = peers::agent(Make::Ours);
+        let command = match starter {
+            [] => command,
+            _ => peers::through(starter, &command),
+        };
+        self.start(name, command, &home)
+    }
+
+    /// Adds a file to the configuration of the program with this name, which reads it when it starts.
+    pub(crate) fn configure(&self, name: &str, config_dir: &str, yaml: &str) {
+        let dir = self.place(name).join(config_dir);
+        fs::create_dir_all(&dir).expect("a directory");
+        fs::write(dir.join("more.yaml"), yaml).expect("a file is written");
+    }
+
+    /// What a running agent answers to `status`.
+    pub(crate) fn status(&self, name: &str) -> Result<Value, String> {
+        let mut command = peers::our_agent("status --json");
+        let asked = command.env("FUSTOR_HOME", self.place(name)).output().expect("it runs");
+        let said = String::from_utf8_lossy(&asked.stdout);
+        let json = said.lines().find_map(|line| line.find("{\"").map(|at| &line[at..]));
+        match (asked.status.success(), json) {
+            (true, Some(json)) => serde_json::from_str(json).map_err(|error| error.to_string()),
+            (_, _) => Err(format!("{said}{}", String::from_utf8_lossy(&asked.stderr))),
+        }
+    }
+
+    /// GET of `path` with the key of the views.
+    pub(crate) fn get_any(&self, path: &str) -> Option<Answer> {
+        get(self.views, "query-key", path)
     }
 
     /// GET below the view.

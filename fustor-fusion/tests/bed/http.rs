@@ -13,6 +13,8 @@ pub(crate) struct Answer {
     /// Null when the body is not JSON.
     pub(crate) body: Value,
     pub(crate) text: String,
+    /// What `X-Fustor-Trust` says; empty without it.
+    pub(crate) trust: String,
 }
 
 /// GET of `path`. `None`: nobody answers.
@@ -29,5 +31,10 @@ pub(crate) fn get(port: u16, key: &str, path: &str) -> Option<Answer> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let text = String::from_utf8_lossy(&answer[end..]).into_owned();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Some(Answer { status, body, text })
+    let named = |line: &str| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("x-fustor-trust").then(|| value.trim().to_owned())
+    };
+    let trust = head.lines().find_map(named).unwrap_or_default();
+    Some(Answer { status, body, text, trust })
 }

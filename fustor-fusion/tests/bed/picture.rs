@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::process::wait_until;
-use crate::site::Site;
+use crate::bed::process::wait_until;
+use crate::bed::site::Site;
 
 /// How closely to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// So long a test waits for anything: far longer than it takes on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 const AGAIN: Duration = Duration::from_millis(50);
 /// Lines of output that are shown after a failure.
 const SHOWN: usize = 40;

@@ -6,7 +6,8 @@ use std::process::{Command, ExitCode};
 use std::sync::LazyLock;
 
 use clap::Parser;
-use fustor_agent::args::Cli;
+use fustor_agent::args::{Cli, Command as Word};
+use fustor_agent::command;
 
 /// Who made a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Make {
     Python,
 }
 
-/// Names the process that a test binary becomes instead of running tests.
+/// Has a test binary become an agent instead of running tests: the words of its command line.
 const AS_AGENT: &str = "FUSTOR_TEST_AS_AGENT";
 
 static PEERS: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -44,27 +45,43 @@ pub(crate) fn fusion(make: Make) -> Command {
     }
 }
 
-/// The agent of another package has no path here that cargo would keep fresh, so this binary becomes it.
+/// An agent that starts.
 pub(crate) fn agent(make: Make) -> Command {
     match make {
-        Make::Ours => {
-            let mut command = Command::new(env::current_exe().expect("a binary"));
-            command.args(["--exact", "peers::the_agent", "--nocapture"]).env(AS_AGENT, "1");
-            command
-        }
+        Make::Ours => our_agent("start"),
         Make::Python => python("fustor-agent"),
     }
 }
 
+/// The agent of another package has no path here that cargo would keep fresh, so this binary becomes it.
+pub(crate) fn our_agent(words: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("a binary"));
+    command.args(["--exact", "bed::peers::the_agent", "--nocapture"]).env(AS_AGENT, words);
+    command
+}
+
+/// The same program, started by another one that is given it as its last words.
+pub(crate) fn through(starter: &[&str], command: &Command) -> Command {
+    let Some((first, more)) = starter.split_first() else { panic!("a program that starts it") };
+    let mut outer = Command::new(first);
+    outer.args(more).arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(key, value),
+            None => outer.env_remove(key),
+        };
+    }
+    outer
+}
+
 #[test]
 fn the_agent() {
-    if env::var_os(AS_AGENT).is_none() {
-        return;
-    }
-    let Cli { command: fustor_agent::args::Command::Start(args) } =
-        Cli::parse_from(["fustor-agent", "start"])
-    else {
-        panic!("these words start it");
+    let Ok(words) = env::var(AS_AGENT) else { return };
+    let words = std::iter::once("fustor-agent").chain(words.split(' '));
+    let ended = match Cli::parse_from(words).command {
+        Word::Start(args) => command::start(&args),
+        Word::Status(args) => command::status(&args),
+        other => panic!("no test has words for {other:?}"),
     };
-    assert_eq!(fustor_agent::command::start(&args), ExitCode::SUCCESS);
+    assert_eq!(ended, ExitCode::SUCCESS);
 }
