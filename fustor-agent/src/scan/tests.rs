@@ -300,3 +300,24 @@ fn directories_that_wait_for_a_worker_that_hangs_are_read_by_another() {
     });
     source.stop();
 }
+
+#[test]
+fn a_listing_is_stamped_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened: Arc<Mutex<BTreeMap<String, fustor_core::BootTime>>> = Arc::default();
+    let (noted, begun) = (Arc::clone(&opened), crate::clock::now());
+    let fault: Fault = Arc::new(move |dir: &ViewPath, _: &[u8]| {
+        // The first question about a directory comes right before it is opened.
+        noted.lock().unwrap().entry(dir.to_string()).or_insert_with(crate::clock::now);
+        None
+    });
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    source.stop();
+    assert_eq!(seen.listings.len(), 6);
+    for (path, listings) in &seen.listings {
+        let stamp = listings[0].stamp;
+        assert!(begun <= stamp && stamp <= opened.lock().unwrap()[path], "{path}");
+    }
+}

@@ -51,6 +51,16 @@ pub fn read(dir: &Path, report: &Report) -> Option<Config> {
         Config { agent_id: agent_id.map(|id| id.value), log_level, ..Config::default() };
     for draft in pipes {
         if let Some(settings) = resolve(&draft, &sources, &senders, report) {
+            let same = |known: &PipeSettings| {
+                (&known.source, &known.sender) == (&settings.source, &settings.sender)
+            };
+            if let Some((other, _)) = config.pipes.iter().find(|(_, known)| same(known)) {
+                let text = format!(
+                    "pipes {other:?} and {:?} have the same source and sender",
+                    draft.name.text
+                );
+                report.fault(&draft.name.place, text);
+            }
             config.pipes.insert(draft.name.text, settings);
         }
     }

@@ -320,11 +320,6 @@ impl Shared {
         fd: BorrowedFd<'_>,
         notices: &mut Vec<Event>,
     ) -> Result<i32, UncoveredReason> {
-        let reason = |error| match error {
-            Errno::NOSPC | Errno::NOMEM => UncoveredReason::WatchLimit,
-            Errno::ACCESS | Errno::PERM => UncoveredReason::Unreadable,
-            _ => UncoveredReason::Failing,
-        };
         match watches.add(fd) {
             Err(Errno::NOSPC) => {
                 tracing::warn!(
@@ -335,9 +330,9 @@ impl Shared {
                 if !self.make_room(watches, heat, notices) {
                     return Err(UncoveredReason::WatchLimit);
                 }
-                watches.add(fd).map_err(reason)
+                watches.add(fd).map_err(refusal)
             }
-            added => added.map_err(reason),
+            added => added.map_err(refusal),
         }
     }
 
@@ -390,6 +385,33 @@ impl Shared {
         if heat > before {
             self.table.set_heat(id, heat);
             self.set.warm(before, heat, id);
+        }
+    }
+}
+
+/// Why the kernel does not watch a directory.
+const fn refusal(error: Errno) -> UncoveredReason {
+    match error {
+        Errno::NOSPC | Errno::NOMEM => UncoveredReason::WatchLimit,
+        Errno::ACCESS | Errno::PERM => UncoveredReason::Unreadable,
+        _ => UncoveredReason::Failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_the_kernel_has_a_reason() {
+        for (error, reason) in [
+            (Errno::NOSPC, UncoveredReason::WatchLimit),
+            (Errno::ACCESS, UncoveredReason::Unreadable),
+            (Errno::NOENT, UncoveredReason::Failing),
+            (Errno::NOTDIR, UncoveredReason::Failing),
+            (Errno::INVAL, UncoveredReason::Failing),
+        ] {
+            assert_eq!(refusal(error), reason, "{error}");
         }
     }
 }

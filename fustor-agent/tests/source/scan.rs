@@ -234,6 +234,14 @@ fn directives_list_and_recheck_what_they_name() {
 }
 
 #[test]
+fn a_file_that_is_to_be_listed_is_told_with_its_directory() {
+    let mut bench = Bench::new(|root| fs::write(root.join("file"), b"1").unwrap(), unwatched);
+    fs::write(bench.path("file"), b"12").unwrap();
+    bench.list(vp("/file"), true);
+    bench.wait("the new size", |model| model.facts("/file").is_some_and(|facts| facts.size == 2));
+}
+
+#[test]
 fn a_symlink_in_a_directive_is_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     fs::create_dir(outside.path().join("secret")).unwrap();
