@@ -166,6 +166,7 @@ fn granted(dialect: Dialect) -> CreateReply {
         resumed: false,
         from: Seqs { control: 1, realtime: 1, scan: 1 },
         in_flight: 4,
+        passes: true,
     })
 }
 
@@ -222,7 +223,7 @@ fn who_is_to_tell_changes_only_watches_and_audits_when_that_is_due() {
         let mut client = joined(changes_only.clone(), dialect);
         let actions = client.poll(BootTime(0));
         assert!(actions.iter().any(|action| matches!(action, Action::Walk)));
-        assert!(!actions.iter().any(|action| matches!(action, Action::Scan)));
+        assert!(!actions.iter().any(|action| matches!(action, Action::Scan(_))));
         assert_eq!(client.status(BootTime(0)).scans, (0, 0));
     }
 }
