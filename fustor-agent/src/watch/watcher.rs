@@ -22,7 +22,7 @@ use super::watches::Watches;
 use crate::clock::{self, MS};
 use crate::disk::Root;
 use crate::outbox::{Offered, Sink};
-use crate::scan::{Job, Scanner, Scope};
+use crate::scan::{Job, Scanner, Scope, Vigil};
 
 /// What one read takes: some 2000 reports.
 const BUFFER: usize = 64 * 1024;
@@ -98,7 +98,9 @@ impl Watcher {
     }
 
     pub(crate) fn spawn(mut self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("fustor-watch".into()).spawn(move || self.run())
+        let vigil = Vigil::over(&self.scanner);
+        let thread = thread::Builder::new().name("fustor-watch".into());
+        thread.spawn(move || vigil.keep(|| self.run()))
     }
 
     fn run(&mut self) {
