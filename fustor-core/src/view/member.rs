@@ -227,6 +227,7 @@ impl Member {
             skew: arbiter.clock().skew(),
             storage: self.storage.clone(),
             cycles: self.cycles,
+            held: arbiter.held(),
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
             cache_window_ns: self.cache_window_ns,
