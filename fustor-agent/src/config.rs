@@ -9,6 +9,9 @@ use thiserror::Error;
 /// The most scan workers that make sense: beyond it a storage is only hammered.
 pub const SCAN_WORKERS_MAX: usize = 64;
 
+/// Within which time each directory is read again unless something else is configured: a day.
+pub const VERIFY_WITHIN: Duration = Duration::from_secs(86_400);
+
 /// How a source observes its root.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
@@ -35,6 +38,10 @@ pub struct SourceConfig {
     pub watch: bool,
     /// At most this many watched directories; `None`: as many as the kernel allows.
     pub max_watches: Option<usize>,
+    /// Within which time [`crate::Source::audit`] reads each directory again, also if it does not change: so long a write
+    /// into a file may stay unseen where the kernel does not report it. Zero: it reads everything each time. `None`:
+    /// [`VERIFY_WITHIN`] where directories show that they have changed ([`crate::doctor::marks_changes`]), else zero.
+    pub verify_within: Option<Duration>,
     /// A worker whose system calls do not return for this long is given up and replaced.
     pub hang_after: Duration,
     /// A file that is written without being closed is reported this often, the last time after the last write.
@@ -56,6 +63,7 @@ impl SourceConfig {
             scan_at_start: true,
             watch: true,
             max_watches: None,
+            verify_within: None,
             hang_after: Duration::from_secs(30),
             partial_interval: Duration::from_secs(1),
         }

@@ -182,8 +182,7 @@ fn count(root: &Path) -> Result<Progress, StartError> {
     let config = SourceConfig { watch: false, ..SourceConfig::new(root) };
     let source = start(config, sink)?;
     let ends = |event: &fustor_core::Event| {
-        let end = fustor_core::CyclePhase::End;
-        matches!(event, fustor_core::Event::Cycle { phase, .. } if *phase == end)
+        matches!(event, fustor_core::Event::Cycle { phase, .. } if phase.is_end())
             || matches!(event, fustor_core::Event::RootLost { .. })
     };
     while !outlet.is_closed() {
@@ -209,6 +208,30 @@ fn limits(dir: &Path) -> Result<Limits, ExamineError> {
         max_user_instances: read("max_user_instances")?,
         max_queued_events: read("max_queued_events")?,
     })
+}
+
+/// Whether a directory's mtime or ctime changes whenever an entry is made, removed or renamed in it, by its `statfs` type.
+/// Elsewhere a directory that looks as before may have changed: on FAT for want of a place to keep it, behind FUSE, 9p and
+/// SMB as whoever serves it likes.
+#[must_use]
+pub const fn marks_changes(fs_type: u64) -> bool {
+    matches!(
+        fs_type,
+        0xef53 // ext2 to ext4
+            | 0x5846_5342 // xfs
+            | 0x9123_683e // btrfs
+            | 0x0102_1994 // tmpfs
+            | 0x2fc1_2fc1 // zfs
+            | 0xf2f5_2010 // f2fs
+            | 0xca45_1a4e // bcachefs
+            | 0x794c_7630 // overlay
+            | 0x00c3_6400 // ceph
+            | 0x0bd0_0bd0 // lustre
+            | 0x4750_4653 // gpfs
+            | 0x0116_1970 // gfs2
+            | 0x7461_636f // ocfs2
+            | 0x6969 // nfs
+    )
 }
 
 /// The numbers are those of `statfs(2)` and the kernel's `magic.h`.
@@ -253,6 +276,13 @@ mod tests {
             storage: Storage::Local,
             scan: Progress { directories, ..Progress::default() },
             limits: Limits { max_user_watches, max_user_instances: 128, max_queued_events: 16_384 },
+        }
+    }
+
+    #[test]
+    fn what_does_not_mark_changes_is_never_passed_over() {
+        for (fs_type, marks) in [(0xef53, true), (0x6969, true), (0x6573_5546, false), (1, false)] {
+            assert_eq!(marks_changes(fs_type), marks, "{fs_type:#x}");
         }
     }
 

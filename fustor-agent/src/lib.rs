@@ -21,6 +21,7 @@ mod config;
 mod disk;
 pub mod doctor;
 mod filter;
+mod index;
 mod outbox;
 pub mod program;
 pub mod push;
@@ -29,7 +30,7 @@ pub mod settings;
 mod source;
 mod watch;
 
-pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
+pub use config::{SCAN_WORKERS_MAX, SourceConfig, StartError, VERIFY_WITHIN};
 pub use disk::root_identity;
 pub use filter::{EXCLUDES_MAX, PATTERN_MAX};
 pub use outbox::{Outlet, Sealed, Sink, outbox};

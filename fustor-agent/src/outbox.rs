@@ -270,6 +270,21 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_waits_goes_on_when_there_is_room() {
+        let (sink, outlet) = outbox();
+        while sink.offer(Lane::Scan, lost(0)) == Offered::Taken {}
+        let worker = std::thread::spawn(move || {
+            assert!((1..=100).all(|n| sink.deliver(Lane::Scan, lost(n))));
+        });
+        let mut seqs = Vec::new();
+        while seqs.len() < SCAN_GROUPS + 100 {
+            seqs.extend(outlet.recv(Duration::from_secs(60)).map(|sealed| sealed.seq));
+        }
+        worker.join().unwrap();
+        assert!(seqs.into_iter().eq(0..SCAN_GROUPS as u32 + 100));
+    }
+
+    #[test]
     fn lanes_that_are_not_wanted_wait_and_the_bell_rings_for_all() {
         let (sink, outlet) = outbox();
         let rung = Arc::new(std::sync::atomic::AtomicU32::new(0));

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fustor_core::client::{Order, Task};
+use fustor_core::client::{Order, Reading, Task};
 use fustor_core::{Coalescer, Directive, ViewPath};
 
-use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError};
+use crate::clock;
+use crate::config::{SCAN_WORKERS_MAX, SourceConfig, StartError, VERIFY_WITHIN};
 use crate::disk::Root;
+use crate::doctor::marks_changes;
 use crate::filter::{EXCLUDES_MAX, Filter};
 use crate::outbox::Sink;
 use crate::scan::{Fault, Job, Purpose, Run, Scanner, Scope, Setup};
@@ -43,6 +45,14 @@ pub struct Progress {
     pub queue_len: u64,
     /// Names that were walked to get from the root to somewhere: what depth costs.
     pub names_walked: u64,
+    /// Directories that audits have looked at so far without opening them.
+    pub looked: u64,
+    /// Those of them that had not changed, and were passed over.
+    pub silent: u64,
+    /// Directories that are remembered for that, and the bytes that this takes.
+    pub remembered: (u64, u64),
+    /// How long ago, at most, each directory that can be was read in full; `None` before the first scan is through.
+    pub oldest_reading: Option<Duration>,
     /// Since the start.
     pub elapsed: Duration,
 }
@@ -90,6 +100,8 @@ pub(crate) fn start_with(
     let root =
         Root::open(&config.root).map_err(|error| StartError::Root { root: config.root, error })?;
     let root = Arc::new(root);
+    let default = if marks_changes(root.fs_type()) { VERIFY_WITHIN } else { Duration::ZERO };
+    let verify_within_ns = nanoseconds(config.verify_within.unwrap_or(default));
     let watches = match config.watch {
         true => {
             Some(Watches::new(Arc::clone(&root), config.max_watches).map_err(StartError::Watch)?)
@@ -105,6 +117,7 @@ pub(crate) fn start_with(
         workers: config.scan_workers,
         one_file_system: config.one_file_system,
         hang_after_ns: nanoseconds(config.hang_after),
+        verify_within_ns,
         fault,
     })
     .map_err(StartError::Thread)?;
@@ -163,6 +176,7 @@ impl Source {
     pub fn progress(&self) -> Progress {
         let counters = &self.scanner.counters;
         let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (remembered, bytes) = self.scanner.remembered();
         Progress {
             entries: read(&counters.entries),
             directories: read(&counters.directories),
@@ -179,13 +193,34 @@ impl Source {
             uncovered: read(&counters.uncovered),
             queue_len: self.watches.as_ref().map_or(0, |watches| watches.waiting()),
             names_walked: self.scanner.setup.root.names_walked(),
+            looked: read(&counters.looked),
+            silent: read(&counters.silent),
+            remembered: (remembered as u64, bytes as u64),
+            oldest_reading: self.oldest_reading(),
             elapsed: self.began.elapsed(),
         }
     }
 
-    /// Scans the whole tree; when a scan is going on, once more after it.
+    fn oldest_reading(&self) -> Option<Duration> {
+        let since = self.scanner.counters.read_since.load(Ordering::Relaxed);
+        let age = clock::now().0.saturating_sub(since);
+        (since != 0).then(|| Duration::from_nanos(age.max(0).unsigned_abs()))
+    }
+
+    /// Reads the whole tree; when a scan is going on, once more after it.
     pub fn rescan(&self) {
-        self.scanner.rescan();
+        self.scanner.rescan(Reading::Everything);
+    }
+
+    /// Looks at the whole tree, and reads what has changed since this source told it, what it never told, and what is to
+    /// be read again by [`SourceConfig::verify_within`]; when a scan is going on, after it.
+    pub fn audit(&self) {
+        self.scanner.rescan(Reading::Changes);
+    }
+
+    /// Scans as a client wants it.
+    pub fn scan(&self, reading: Reading) {
+        self.scanner.rescan(reading);
     }
 
     /// Whether the root is gone. Nothing is observed any more; start a new source when there is a root again.

@@ -45,8 +45,8 @@ impl StorageClock {
         }
         self.samples.push_back(observed.0.saturating_sub(ctime.0));
         self.unseen += 1;
-        // Sorting costs n log n: spread over n / 8 samples it is some hundred nanoseconds each.
-        if self.samples.len() >= SAMPLES_MIN && self.unseen > self.samples.len() / 8 {
+        // Sorting costs n log n: spread over n / 4 samples it is a hundred nanoseconds each.
+        if self.samples.len() >= SAMPLES_MIN && self.unseen > self.samples.len() / 4 {
             self.unseen = 0;
             self.estimate();
         }

@@ -188,8 +188,25 @@ pub enum UncoveredReason {
 pub enum CyclePhase {
     /// The scan begins.
     Begin,
-    /// Every directory was listed or reported.
+    /// The scan ends: every directory was listed or reported.
     End,
+    /// The scan ends: every directory was looked at, and listed or reported if it had changed. That one has not changed
+    /// proves its names and nothing of what its files hold.
+    PassEnd {
+        /// Since when every directory that is not reported was listed at least once.
+        read_since: BootTime,
+    },
+}
+
+impl CyclePhase {
+    /// Whether a scan ends, however much of it was read.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        match self {
+            Self::Begin => false,
+            Self::End | Self::PassEnd { .. } => true,
+        }
+    }
 }
 
 /// Which queue observations travel in, the most urgent first. Each lane numbers its sealed batches by itself and keeps

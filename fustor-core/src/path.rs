@@ -103,6 +103,24 @@ impl ViewPath {
         Ok(Self(Arc::from(clean)))
     }
 
+    /// The path of these names of a tree, the last one first; `None` when they have moved to a place that is too deep.
+    pub(crate) fn of_names_upward(names: &[&[u8]]) -> Option<Self> {
+        debug_assert!(names.iter().all(|name| is_name(name)), "a tree holds names only");
+        if names.is_empty() {
+            return Some(Self::root());
+        }
+        let len = names.iter().map(|name| 1 + name.len()).sum();
+        if len > PATH_MAX || names.len() > DEPTH_MAX {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(len);
+        for name in names.iter().rev() {
+            bytes.push(b'/');
+            bytes.extend_from_slice(name);
+        }
+        Some(Self(Arc::from(bytes)))
+    }
+
     /// The path of `name` in the directory that this is.
     ///
     /// # Panics

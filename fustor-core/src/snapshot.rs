@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use im::{OrdMap, Vector};
 
+use crate::block::Block;
 use crate::clock::Skew;
 use crate::entry::Row;
 use crate::event::{GapReason, UncoveredReason};
@@ -48,6 +49,8 @@ pub(crate) struct Holding {
     pub(crate) cycles: Cycles,
     pub(crate) truncated: bool,
     pub(crate) lag_ns: Option<i64>,
+    /// How old what its agents read may be.
+    pub(crate) window_ns: i64,
 }
 
 /// A file that may be incomplete.
@@ -132,6 +135,29 @@ impl fmt::Display for TrustReason {
             Self::RootChanged => "root_changed",
             Self::NeverVerified => "never_verified",
         })
+    }
+}
+
+impl Holding {
+    /// The oldest listing of a directory of its tree and of those below, if each was listed and they are at most `most`.
+    fn listed_since(&self, dir: DirId, most: usize) -> Option<Stamp> {
+        let dirs = usize::try_from(self.tree.meta(dir).totals.dirs).unwrap_or(usize::MAX);
+        if dirs >= most {
+            return None;
+        }
+        let mut oldest = Stamp(i64::MAX);
+        let mut open = vec![dir];
+        while let Some(dir) = open.pop() {
+            let meta = self.tree.meta(dir);
+            if meta.awaits_listing() || meta.verified == Stamp::MIN {
+                return None;
+            }
+            oldest = oldest.min(meta.verified);
+            if meta.totals.dirs > 0 {
+                open.extend(self.tree.entries(dir).blocks().flat_map(Block::children));
+            }
+        }
+        Some(oldest.minus(self.window_ns))
     }
 }
 
@@ -370,6 +396,7 @@ impl Snapshot {
             completed: a.completed.min(b.completed),
             // `None` is less than any time: one storage was never scanned.
             last_begin: a.last_begin.min(b.last_begin),
+            read_since: a.read_since.min(b.read_since),
             last_end: a.last_end.min(b.last_end),
             running_since: a.running_since.into_iter().chain(b.running_since).min(),
         })
@@ -400,10 +427,23 @@ impl Snapshot {
         self.writers_watched_below(DirId::ROOT)
     }
 
-    /// When the last scan began that covered all that is below `dir`; `None` when there was none.
-    pub(crate) fn scanned_below(&self, dir: DirId) -> Option<Stamp> {
-        let begun = |cycles: &Cycles| cycles.last_begin.filter(|_| cycles.completed > 0);
-        self.origins(dir).map(|(holding, _)| begun(&holding.cycles)).min().flatten()
+    /// Since when all that is below `dir` was listed, so that what a file held before is known, whoever wrote it; `None`
+    /// when that never was so.
+    #[must_use]
+    pub fn read_since(&self, dir: DirId) -> Option<Stamp> {
+        self.origins(dir).map(|(holding, _)| holding.cycles.read_since).min().flatten()
+    }
+
+    /// The same of a few directories, which may have been listed since: `None` when there are more than `most` or one was
+    /// never listed.
+    pub(crate) fn listed_since(&self, dir: DirId, most: usize) -> Option<Stamp> {
+        let listed = self.origins(dir).map(|(holding, own)| holding.listed_since(own, most));
+        listed.min().flatten()
+    }
+
+    /// How old what was read below `dir` may have been: the window of a mount that answers from a cache.
+    pub(crate) fn window_below(&self, dir: DirId) -> i64 {
+        self.origins(dir).map(|(holding, _)| holding.window_ns).max().unwrap_or_default()
     }
 
     /// Since when a storage has had no agent.

@@ -39,9 +39,12 @@ pub(crate) struct Storage {
 pub struct Cycles {
     /// How many ended.
     pub completed: u64,
-    /// When the last one began that read everything: audits of 0.8 do not. On a mount that answers from a cache, that
-    /// much earlier.
+    /// When the last one began that looked at everything, so that all names were known: audits of 0.8 do not. On a mount
+    /// that answers from a cache, that much earlier.
     pub last_begin: Option<Stamp>,
+    /// Since when each directory that can be was listed, so that what its files hold was known: the begin of the last
+    /// scan, or earlier when that passed over what had not changed; less the window of a mount that answers from a cache.
+    pub read_since: Option<Stamp>,
     /// When the last one ended.
     pub last_end: Option<Stamp>,
     /// When the one began that is running.
@@ -129,9 +132,10 @@ impl View {
         }
         for member in &mut self.members {
             member.arbiter.close_gaps();
+            member.arbiter.note_debts(now.wall);
         }
         self.fold();
-        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline(now.wall));
+        let deadlines = self.members.iter().map(|member| member.arbiter.next_deadline());
         applied.next_deadline = deadlines.flatten().min();
         applied
     }

@@ -136,9 +136,13 @@ pub struct WatchArgs {
     /// Seconds for which a file that changed is taken as possibly incomplete
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub hot_file_threshold: Duration,
-    /// Seconds between two readings of everything, which find what the kernel did not report
+    /// Seconds between two audits of everything, which find what the kernel did not report
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = positive_seconds)]
     pub audit_interval: Duration,
+    /// Seconds within which also what looks unchanged is read again; 0: by each audit [default: 86400, or 0 on file
+    /// systems whose directories do not show that they changed]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub verify_within: Option<Duration>,
     /// Do not ask the kernel for changes; only audits find them
     #[arg(long)]
     pub no_watch: bool,

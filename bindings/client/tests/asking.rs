@@ -34,6 +34,7 @@ impl Fusion {
             root: root.to_owned(),
             watch: true,
             exclude: Vec::new(),
+            verify_within: None,
             audit_interval: Duration::from_secs(3600),
         };
         let feed = Feed::start(&host, &config).unwrap();

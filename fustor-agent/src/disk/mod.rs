@@ -13,7 +13,7 @@ use fustor_core::{RootIdentity, ViewPath};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
-pub(crate) use statx::{Freshness, Look, look_at, look_through};
+pub(crate) use statx::{Freshness, Look, Print, look_at, look_freshly, look_through};
 pub(crate) use walk::Walk;
 
 /// One system call takes at most 4096 bytes of path with its NUL.
@@ -46,6 +46,11 @@ impl Root {
 
     pub(crate) fn look(&self) -> &Look {
         &self.look
+    }
+
+    /// The `statfs` type of its file system; 0 when the system does not say.
+    pub(crate) fn fs_type(&self) -> u64 {
+        rustix::fs::fstatfs(&self.fd).map_or(0, |fs| fs.f_type.cast_unsigned())
     }
 
     /// What getting from the root to somewhere has cost so far, in names.
@@ -148,6 +153,11 @@ pub(crate) fn open_dir_at(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Own
     }
 }
 
+/// Opens a directory by name as a place to look from. Symlinks are not followed.
+pub(crate) fn handle_at(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    Ok(openat(parent, name, DIRECTORY | OFlags::PATH, Mode::empty())?)
+}
+
 /// Whether an error says that nothing is at a path (any more).
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
@@ -172,4 +182,39 @@ fn split_step(path: &[u8]) -> (&[u8], &[u8]) {
     // A name has at most 255 bytes, so there is a slash among the first STEP_MAX.
     let at = path[..STEP_MAX].iter().rposition(|b| *b == b'/').unwrap_or(STEP_MAX);
     (&path[..at], path.get(at + 1..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_way_below_the_root_leads_outside_with_or_without_openat2() {
+        let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir_all(outside.path().join("b/c")).unwrap();
+        fs::create_dir_all(dir.path().join("a/b/c")).unwrap();
+        symlink(outside.path(), dir.path().join("absolute")).unwrap();
+        symlink("a", dir.path().join("relative")).unwrap();
+        symlink("..", dir.path().join("a/up")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        for has_openat2 in [true, false] {
+            root.has_openat2.store(has_openat2, Ordering::Relaxed);
+            let path = |text: &str| ViewPath::parse(text.as_bytes()).unwrap();
+            assert!(root.handle(&path("/a/b/c")).is_ok());
+            for refused in ["/absolute/b", "/absolute", "/relative/b", "/a/up/a", "/absolute/b/c"] {
+                let refused = path(refused);
+                for opened in [root.handle(&refused), root.open_dir(&refused)] {
+                    assert!(is_absent(&opened.unwrap_err()), "{refused} {has_openat2}");
+                }
+            }
+            let beyond = root.lstat(&path("/absolute/b"), Freshness::Forced).unwrap();
+            assert!(beyond.is_none());
+            let link = root.lstat(&path("/absolute"), Freshness::Forced).unwrap().unwrap();
+            assert_eq!(link.facts.kind, fustor_core::Kind::Symlink);
+        }
+        assert!(ViewPath::parse(b"/a/../../b").is_err());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::fd::BorrowedFd;
 
 use fustor_core::{Facts, Kind, Owner, SECOND, StorageTime};
@@ -27,6 +28,15 @@ pub(crate) enum Freshness {
     Forced,
 }
 
+impl Freshness {
+    const fn flags(self) -> AtFlags {
+        match self {
+            Self::Ordinary => AtFlags::empty(),
+            Self::Forced => AtFlags::STATX_FORCE_SYNC,
+        }
+    }
+}
+
 /// What one `statx` said.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
@@ -47,6 +57,38 @@ impl Look {
     pub(crate) fn stood_still(&self, later: &Self) -> bool {
         self.facts.mtime == later.facts.mtime && self.facts.ctime == later.facts.ctime
     }
+}
+
+/// What tells a directory from another and from itself after a change, in 64 bits: device, inode, mtime and ctime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Print(NonZeroU64);
+
+impl Look {
+    /// What it looks like.
+    pub(crate) fn print(&self) -> Print {
+        let (major, minor) = self.device;
+        let device = u64::from(major) << 32 | u64::from(minor);
+        let Facts { inode, mtime, ctime, .. } = self.facts;
+        let words = [device, inode, mtime.0.cast_unsigned(), ctime.0.cast_unsigned()];
+        let print = words.into_iter().fold(0x9e37_79b9_7f4a_7c15, |h, word| mix(h ^ word));
+        Print(NonZeroU64::new(print).unwrap_or(NonZeroU64::MAX))
+    }
+
+    /// Whether it had changed so shortly before `at` that another change might have left the same times.
+    pub(crate) fn is_fresh(&self, at: StorageTime) -> bool {
+        let changed = self.facts.mtime.max(self.facts.ctime);
+        changed.0.saturating_add(FRESH_NS) > at.0
+    }
+}
+
+/// The coarsest times that storages write: whole seconds, on FAT every other one.
+const FRESH_NS: i64 = 2 * SECOND;
+
+/// The finaliser of splitmix64: no two words give the same.
+const fn mix(word: u64) -> u64 {
+    let word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ word >> 31
 }
 
 impl From<&Statx> for Look {
@@ -74,17 +116,18 @@ impl From<&Statx> for Look {
 /// `lstat` of a name in an open directory.
 #[inline]
 pub(crate) fn look_at(dir: BorrowedFd<'_>, name: &CStr, fresh: Freshness) -> io::Result<Look> {
-    let sync = match fresh {
-        Freshness::Ordinary => AtFlags::empty(),
-        Freshness::Forced => AtFlags::STATX_FORCE_SYNC,
-    };
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | sync;
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT | fresh.flags();
     Ok(Look::from(&statx(dir, name, flags, MASK)?))
 }
 
 /// `fstat`, also of a descriptor that is only a place to look from.
 pub(crate) fn look_through(fd: BorrowedFd<'_>) -> io::Result<Look> {
-    let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT;
+    look_freshly(fd, Freshness::Ordinary)
+}
+
+/// The same, asking the server if so.
+pub(crate) fn look_freshly(fd: BorrowedFd<'_>, fresh: Freshness) -> io::Result<Look> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::NO_AUTOMOUNT | fresh.flags();
     Ok(Look::from(&statx(fd, c"", flags, MASK)?))
 }
 

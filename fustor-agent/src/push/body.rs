@@ -63,6 +63,7 @@ pub(super) fn grant(reply: &wire::CreateReply, dialect: Dialect) -> Grant {
         audit_ns: interval(reply.audit_interval_sec),
         lease: lease(reply.lease),
         resumed: native && reply.resumed.unwrap_or(false),
+        passes: native && reply.passes.unwrap_or(false),
         from: Seqs { control: from.control, realtime: from.realtime, scan: from.scan },
         in_flight: match (native, reply.limits) {
             (true, Some(limits)) => limits.in_flight.max(1),

@@ -42,7 +42,9 @@ pub(super) fn requests(push: &Push) -> Vec<Request> {
         from = at + 1;
         match edge {
             CyclePhase::Begin => phase = push.begins,
-            CyclePhase::End => out.extend(end(push, std::mem::take(&mut phase), clock)),
+            CyclePhase::End | CyclePhase::PassEnd { .. } => {
+                out.extend(end(push, std::mem::take(&mut phase), clock))
+            }
         }
     }
     out.extend(pages(push, &push.events[from..], clock, word(phase), false));
@@ -148,6 +150,8 @@ impl Jobs {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Tasks {
     #[serde(default)]
+    r#type: String,
+    #[serde(default)]
     paths: Vec<String>,
 }
 
@@ -166,8 +170,11 @@ struct Update {
     status: &'static str,
 }
 
-/// Looks at what is wanted. `None`: nothing is.
+/// Looks at what is wanted. `None`: nothing is, or something that is not known here.
 pub(super) fn look(root: &Path, tasks: Tasks) -> Option<Vec<u8>> {
+    if tasks.r#type != "suspect_check" {
+        return None;
+    }
     let update = |path: String| {
         let place = place(root, &path)?;
         match std::fs::symlink_metadata(place) {
@@ -194,4 +201,44 @@ fn place(root: &Path, path: &str) -> Option<PathBuf> {
     let path = ViewPath::parse(path.as_bytes()).ok()?;
     let names = path.names().map(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes);
     Some(names.fold(root.to_path_buf(), |at, name| at.join(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks(kind: &str, paths: &[&str]) -> Tasks {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        Tasks { r#type: kind.to_owned(), paths }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), b"12345").unwrap();
+        let wanted = tasks("suspect_check", &["/f", "/none", "/f/below a file", "/../etc", ""]);
+        let body = look(dir.path(), wanted).expect("two can be");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["type"], "suspect_update");
+        let updates = body["updates"].as_array().unwrap();
+        assert_eq!(updates.len(), 2, "{updates:?}");
+        assert_eq!((&updates[0]["path"], &updates[0]["status"]), (&"/f".into(), &"exists".into()));
+        assert_eq!(updates[0]["size"], 5);
+        assert!(updates[0]["mtime"].as_f64().is_some_and(|mtime| mtime > 1e9));
+        assert_eq!(
+            (&updates[1]["path"], &updates[1]["status"]),
+            (&"/none".into(), &"missing".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_check_of_suspects_is_not_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("f"), b"1").unwrap();
+        for kind in ["", "reticulate"] {
+            assert_eq!(look(dir.path(), tasks(kind, &["/f"])), None, "{kind:?}");
+        }
+        assert_eq!(look(dir.path(), Tasks::default()), None);
+        assert_eq!(look(dir.path(), tasks("suspect_check", &[])), None);
+    }
 }

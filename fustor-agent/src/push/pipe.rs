@@ -433,9 +433,9 @@ impl Loop {
                     self.desk.job_complete(session.0, &job);
                 }
             }
-            (Action::Scan, Some(source)) => {
-                tracing::info!(pipe = self.runner.config.id, "a scan begins");
-                source.rescan();
+            (Action::Scan(reading), Some(source)) => {
+                tracing::info!(pipe = self.runner.config.id, ?reading, "a scan begins");
+                source.scan(reading);
             }
             (Action::Walk, Some(source)) => source.walk(),
             (Action::Perform(order), Some(source)) => {
@@ -443,7 +443,7 @@ impl Loop {
                 source.perform(order);
             }
             // The source that comes next is told by itself.
-            (Action::Scan | Action::Walk | Action::Perform(_), None) => {}
+            (Action::Scan(_) | Action::Walk | Action::Perform(_), None) => {}
         }
     }
 
@@ -460,7 +460,7 @@ impl Loop {
         };
         let progress = live.source.progress();
         let has_work = progress.directories_left > 0 || progress.queue_len > 0;
-        let done = progress.directories + progress.entries;
+        let done = progress.directories + progress.entries + progress.looked;
         // Who is held up by us is not stalled.
         let held_up = Lane::ALL.iter().any(|lane| !self.client.has_room(*lane));
         if done != self.pulse.done || !has_work || held_up {
@@ -581,4 +581,7 @@ fn tell(status: &mut PipeStatus, client: &ClientStatus, progress: &Progress) {
     status.directories_left = progress.directories_left;
     status.watched = progress.watches;
     status.uncovered = progress.uncovered;
+    (status.looked, status.silent) = (progress.looked, progress.silent);
+    status.remembered = progress.remembered.0;
+    status.oldest_reading_sec = progress.oldest_reading.map(|age| age.as_secs());
 }

@@ -49,6 +49,14 @@ pub struct PipeStatus {
     pub watches_all: bool,
     /// Reports that a directory is not covered.
     pub uncovered: u64,
+    /// Directories that audits have looked at without opening them.
+    pub looked: u64,
+    /// Those of them that had not changed, and were passed over.
+    pub silent: u64,
+    /// Directories that are remembered for that.
+    pub remembered: u64,
+    /// For how many seconds, at most, a directory was not read in full; none before the first scan is through.
+    pub oldest_reading_sec: Option<u64>,
     /// What went wrong last.
     pub trouble: Option<String>,
 }

@@ -4,7 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fustor_core::client::Reading;
 use fustor_core::{BootTime, ViewPath};
+
+use super::register::Spot;
+use crate::clock;
 
 /// How much of a subtree a job stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +19,19 @@ pub(crate) enum Scope {
     Below,
     /// It and what is below and not watched yet: it has just arrived, and the kernel may report parts of it too.
     Arrived,
+    /// It and everything below, as far as it has changed since it was told or its turn to be read has come.
+    Changed,
+}
+
+/// What is to be done with a directory first.
+#[derive(Clone, Debug)]
+pub(crate) enum First {
+    /// It is read.
+    Read,
+    /// It is looked at, and read if it has changed.
+    Look,
+    /// It was looked at and has not changed: these directories in it are looked at.
+    LookAt(Box<[u32]>),
 }
 
 /// One directory to read.
@@ -28,6 +45,10 @@ pub(crate) struct Job {
     /// Its own watch, when it has one: it tells where the directory is now.
     pub(crate) watch: Option<i32>,
     pub(crate) scope: Scope,
+    pub(crate) first: First,
+    /// Where its parent and itself stand among what is remembered.
+    pub(crate) above: Option<Spot>,
+    pub(crate) spot: Option<Spot>,
     /// At which version of the table of watches `path` was right, when that is known.
     pub(crate) version: Option<u64>,
     /// Whether its path was found to be none that is excluded.
@@ -54,6 +75,9 @@ impl Job {
             version: None,
             vetted: false,
             scope,
+            first: First::Read,
+            above: None,
+            spot: None,
             doubt: None,
             tries: 0,
             troubled: false,
@@ -120,7 +144,7 @@ impl Drop for Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A scan of the whole tree, with a begin and an end.
-    Cycle,
+    Cycle(Reading),
     /// Watching the whole tree: nothing is told of what is there.
     Walk,
     /// What somebody asked for under this number.
@@ -131,17 +155,23 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub(crate) struct Run {
     purpose: Purpose,
+    since: BootTime,
     left: AtomicUsize,
 }
 
 impl Run {
     /// A run that waits for one directory.
     pub(crate) fn begin(purpose: Purpose) -> Arc<Self> {
-        Arc::new(Self { purpose, left: AtomicUsize::new(1) })
+        Arc::new(Self { purpose, since: clock::now(), left: AtomicUsize::new(1) })
     }
 
     pub(crate) const fn purpose(&self) -> Purpose {
         self.purpose
+    }
+
+    /// When it began.
+    pub(crate) const fn since(&self) -> BootTime {
+        self.since
     }
 
     pub(crate) fn expect(&self, directories: usize) {

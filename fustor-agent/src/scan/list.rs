@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fustor_core::{
-    BlockBuilder, BootTime, DEPTH_MAX, Event, Kind, Listing, NAME_MAX, PATH_MAX, UncoveredReason,
-    ViewPath,
+    BlockBuilder, BootTime, DEPTH_MAX, Event, Kind, Listing, NAME_MAX, PATH_MAX, StorageTime,
+    UncoveredReason, ViewPath,
 };
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
@@ -18,7 +18,7 @@ use super::job::{Job, Kept, Scope};
 use super::scanner::Scanner;
 use super::shelf::company;
 use crate::clock;
-use crate::disk::{Freshness, Look, is_absent, look_at, look_through, open_dir_at};
+use crate::disk::{Freshness, Look, Print, is_absent, look_at, look_through, open_dir_at};
 use crate::watch::Attached;
 
 /// One `getdents` call: some 1000 entries, few calls even for large directories.
@@ -55,8 +55,12 @@ pub(super) struct Read {
     pub(super) children: Names,
     /// What below it is not covered.
     pub(super) uncovered: Vec<(ViewPath, UncoveredReason)>,
+    /// Directories on another file system.
+    pub(super) mounts: Names,
     /// Why the listing is not complete.
     pub(super) trouble: Option<UncoveredReason>,
+    /// What it looked like, if as long as it does it need not be listed again.
+    pub(super) print: Option<Print>,
     pub(super) kept: Option<Arc<Kept>>,
     pub(super) watch: Option<i32>,
     /// At which version of the table of watches its path was right.
@@ -100,6 +104,9 @@ pub(super) struct Reader {
     builder: BlockBuilder,
     children: Names,
     uncovered: Vec<(ViewPath, UncoveredReason)>,
+    mounts: Names,
+    /// Whether a file has another name elsewhere: then writes to it are not reported here.
+    linked: bool,
     /// Whether only subdirectories matter.
     quiet: bool,
 }
@@ -108,6 +115,8 @@ pub(super) struct Reader {
 #[derive(Clone, Copy)]
 struct Draft {
     stamp: BootTime,
+    /// The wall clock before its entries were read.
+    wall: StorageTime,
     look: Look,
     trouble: Option<UncoveredReason>,
 }
@@ -174,10 +183,9 @@ impl Reader {
             None => (None, path.clone(), None),
             Some(watches) => match watches.attach(job, path, fd.as_fd(), &look, &mut notices) {
                 Attached::At { watch, path: current, version } => {
-                    if current != *path {
-                        // Moved since: what is read from now on is of the new path, and later than the move.
-                        stamp = clock::now();
-                    }
+                    // What is read from now on is of this path, and later than a look at the directory from above that
+                    // has not seen what happened in it before it was watched.
+                    stamp = clock::now();
                     (watch, current, Some(version))
                 }
                 Attached::Stale => return Outcome::Moved { watch: None },
@@ -226,13 +234,16 @@ impl Reader {
         self.builder.clear();
         self.children.clear();
         self.uncovered.clear();
+        self.mounts.clear();
+        self.linked = false;
+        let wall = clock::wall();
         let mut trouble = self.entries(scanner, beat, path, fd, &before)?;
         let look = look_through(fd)?;
         if !before.stood_still(&look) {
             Counters::add(&scanner.counters.restless, 1);
             trouble = trouble.or(Some(UncoveredReason::Restless));
         }
-        Ok(Draft { stamp, look, trouble })
+        Ok(Draft { stamp, wall, look, trouble })
     }
 
     fn entries(
@@ -321,9 +332,12 @@ impl Reader {
             let mounted = look.mount_root || look.device != dir.device;
             if mounted && scanner.setup.one_file_system {
                 self.uncovered.push((path.join(bytes), UncoveredReason::OtherFileSystem));
+                self.mounts.push(bytes);
             } else {
                 self.children.push(bytes);
             }
+        } else if look.facts.nlink > 1 {
+            self.linked = true;
         }
         None
     }
@@ -339,10 +353,13 @@ impl Reader {
     ) -> Read {
         let mut children = std::mem::take(&mut self.children);
         let mut uncovered = std::mem::take(&mut self.uncovered);
-        if !children.is_empty() && is_too_deep(&path) {
+        let mounts = std::mem::take(&mut self.mounts);
+        let too_deep = !children.is_empty() && is_too_deep(&path);
+        if too_deep {
             children.clear();
             uncovered.push((path.clone(), UncoveredReason::TooDeep));
         }
+        let rests = !(self.linked || too_deep || draft.look.is_fresh(draft.wall));
         let kept = if children.is_empty() || job.scope == Scope::One {
             None
         } else {
@@ -353,8 +370,8 @@ impl Reader {
         let (stamp, facts) = (draft.stamp, draft.look.facts);
         let listing = Listing { dir: path, stamp, complete, facts, blocks };
         let Place { watch, version, notices } = place;
-        let trouble = draft.trouble;
-        Read { listing, children, uncovered, trouble, kept, watch, version, notices }
+        let (trouble, print) = (draft.trouble, rests.then(|| draft.look.print()));
+        Read { listing, children, uncovered, mounts, trouble, print, kept, watch, version, notices }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod job;
 mod list;
+mod pass;
+mod register;
 mod scanner;
 mod shelf;
 mod watchdog;
@@ -14,7 +16,7 @@ pub(crate) use job::{Job, Purpose, Run, Scope};
 pub(crate) use list::Names;
 pub(crate) use scanner::{Fault, Scanner, Setup};
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// What the scanner has done so far.
 #[derive(Debug, Default)]
@@ -28,6 +30,11 @@ pub(crate) struct Counters {
     pub(crate) vanished: AtomicU64,
     pub(crate) moved: AtomicU64,
     pub(crate) uncovered: AtomicU64,
+    /// Directories that audits have looked at, and those of them that had not changed.
+    pub(crate) looked: AtomicU64,
+    pub(crate) silent: AtomicU64,
+    /// Since when each directory was read at least once, on the boot clock; 0: not known.
+    pub(crate) read_since: AtomicI64,
 }
 
 impl Counters {

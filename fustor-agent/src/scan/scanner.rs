@@ -7,11 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use fustor_core::client::WALKED;
+use fustor_core::client::{Reading, WALKED};
 use fustor_core::{BootTime, CyclePhase, Event, GapReason, Lane, ViewPath};
 use rustc_hash::FxHashSet;
 
-use super::job::{Job, Purpose, Run, Scope};
+use super::job::{First, Job, Purpose, Run, Scope};
+use super::register::Register;
 use super::worker::Desk;
 use super::{Counters, watchdog, worker};
 use crate::clock;
@@ -38,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) workers: usize,
     pub(crate) one_file_system: bool,
     pub(crate) hang_after_ns: i64,
+    /// Within which time every directory is read again, also if it does not change; 0: by each audit.
+    pub(crate) verify_within_ns: i64,
     pub(crate) fault: Option<Fault>,
 }
 
@@ -49,6 +52,7 @@ pub(crate) struct Scanner {
     pub(crate) open: Arc<AtomicUsize>,
     pub(crate) open_max: usize,
     work: Mutex<Work>,
+    register: Mutex<Register>,
     wake: Condvar,
     stopping: AtomicBool,
     lost: AtomicBool,
@@ -69,7 +73,9 @@ struct Work {
     /// Upserts that were asked for.
     rechecks: VecDeque<(ViewPath, Option<Arc<Run>>)>,
     cycle: Option<Arc<Run>>,
-    again: bool,
+    again: Option<Reading>,
+    /// When the last scan of everything began.
+    begun: Option<BootTime>,
     idle: usize,
 }
 
@@ -102,6 +108,7 @@ impl Scanner {
             open: Arc::default(),
             open_max: descriptors_to_spare(),
             work: Mutex::default(),
+            register: Mutex::default(),
             wake: Condvar::new(),
             stopping: AtomicBool::new(false),
             lost: AtomicBool::new(false),
@@ -120,6 +127,10 @@ impl Scanner {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn register(&self) -> MutexGuard<'_, Register> {
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn desks(&self) -> MutexGuard<'_, Vec<Arc<Desk>>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,21 +140,43 @@ impl Scanner {
     }
 
     /// Scans the whole tree; when that is going on already, once more afterwards.
-    pub(crate) fn rescan(&self) {
+    pub(crate) fn rescan(&self, reading: Reading) {
+        let reading = match self.setup.verify_within_ns {
+            0 => Reading::Everything,
+            _ => reading,
+        };
         let mut work = self.work();
         if work.cycle.is_some() {
-            work.again = true;
+            work.again = match (work.again, reading) {
+                (None | Some(Reading::Changes), reading) => Some(reading),
+                (Some(Reading::Everything), _) => Some(Reading::Everything),
+            };
             return;
         }
-        let run = Run::begin(Purpose::Cycle);
+        let run = Run::begin(Purpose::Cycle(reading));
         work.cycle = Some(Arc::clone(&run));
+        let before = work.begun.replace(run.since());
         drop(work);
-        self.begin(run);
+        self.begin(run, reading, before);
     }
 
-    fn begin(&self, run: Arc<Run>) {
-        let mut job = Job::new(ViewPath::root(), Scope::Below);
-        job.run = Some(run);
+    fn begin(&self, run: Arc<Run>, reading: Reading, before: Option<BootTime>) {
+        let mut register = self.register();
+        let (scope, first) = match reading {
+            Reading::Everything => {
+                register.clear();
+                (Scope::Below, First::Read)
+            }
+            Reading::Changes => {
+                let now = run.since();
+                let every = before.map_or(0, |before| now.since(before));
+                register.begin_turn(now, every, self.setup.verify_within_ns);
+                (Scope::Changed, First::Look)
+            }
+        };
+        drop(register);
+        let mut job = Job::new(ViewPath::root(), scope).within(&run);
+        job.first = first;
         job.opens = true;
         self.work().stack.push(job);
         self.wake.notify_one();
@@ -182,7 +215,7 @@ impl Scanner {
             reason: GapReason::AgentOverflow,
         };
         self.setup.sink.offer(Lane::Control, vec![gap]);
-        self.rescan();
+        self.rescan(Reading::Everything);
     }
 
     /// Adds the directories found in one, in the order in which they were found.
@@ -259,23 +292,35 @@ impl Scanner {
             return;
         }
         match run.purpose() {
-            Purpose::Cycle => self.end_cycle(),
+            Purpose::Cycle(reading) => self.end_cycle(run, reading),
             Purpose::Walk if self.setup.watches.is_some() => self.setup.sink.deliver_done(WALKED),
             Purpose::Walk => {}
             Purpose::Order(id) => self.setup.sink.deliver_done(id),
         }
     }
 
-    fn end_cycle(&self) {
-        let end = Event::Cycle { phase: CyclePhase::End, stamp: clock::now() };
+    fn end_cycle(&self, run: &Run, reading: Reading) {
+        let read_since = self.register().oldest().map_or(run.since(), |read| read.min(run.since()));
+        self.counters.read_since.store(read_since.0, Ordering::Relaxed);
+        let phase = match reading {
+            Reading::Everything => CyclePhase::End,
+            Reading::Changes => CyclePhase::PassEnd { read_since },
+        };
+        let end = Event::Cycle { phase, stamp: clock::now() };
         self.setup.sink.deliver(Lane::Scan, vec![end]);
         let mut work = self.work();
         work.cycle = None;
-        let again = std::mem::take(&mut work.again);
+        let again = work.again.take();
         drop(work);
-        if again && !self.is_stopping() {
-            self.rescan();
+        if let Some(reading) = again.filter(|_| !self.is_stopping()) {
+            self.rescan(reading);
         }
+    }
+
+    /// How many directories are remembered, and the bytes that this takes.
+    pub(crate) fn remembered(&self) -> (usize, usize) {
+        let register = self.register();
+        (register.len(), register.bytes())
     }
 
     /// Directories known and not read yet; those that are being read, unless they hang for so long that they were given up.

@@ -43,7 +43,9 @@ impl Seen {
             }
             Event::Uncovered { dir, reason, .. } => self.uncovered.push((dir.to_string(), reason)),
             Event::Covered { dir } => self.covered.push(dir.to_string()),
-            Event::Cycle { phase: CyclePhase::End, .. } => self.ended += 1,
+            Event::Cycle { phase: CyclePhase::End | CyclePhase::PassEnd { .. }, .. } => {
+                self.ended += 1;
+            }
             Event::Cycle { .. }
             | Event::Upsert { .. }
             | Event::Delete { .. }
@@ -155,6 +157,85 @@ fn a_hanging_directory_blocks_one_worker_that_is_replaced() {
     source.stop();
 }
 
+/// Audits until nothing is read any more, and then once.
+fn rest(source: &Source, outlet: &Outlet, seen: &mut Seen) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let before = source.progress().directories;
+        let ended = seen.ended + 1;
+        source.audit();
+        seen.until(outlet, "an audit", |seen| seen.ended == ended);
+        if source.progress().directories == before {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never at rest");
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_tried_by_each_audit() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = Arc::new(Mutex::new(false));
+    let refuses = Arc::clone(&refused);
+    let fault: Fault = Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        let is_it = dir.as_bytes() == b"/a/bad" && entry.is_empty();
+        (is_it && *refuses.lock().unwrap()).then(|| io::Error::from(Errno::ACCESS))
+    });
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    rest(&source, &outlet, &mut seen);
+    *refused.lock().unwrap() = true;
+    fs::write(dir.path().join("a/bad/new"), b"1").unwrap();
+    for round in 1..3 {
+        let (unreadable, ended) = (source.progress().errors.unreadable, seen.ended + 1);
+        source.audit();
+        seen.until(&outlet, "an audit", |seen| seen.ended == ended);
+        assert!(source.progress().errors.unreadable > unreadable, "round {round}");
+        assert_eq!(seen.uncovered.last().unwrap().0, "/a/bad");
+    }
+    *refused.lock().unwrap() = false;
+    let ended = seen.ended + 1;
+    source.audit();
+    seen.until(&outlet, "an audit", |seen| seen.ended == ended);
+    assert!(seen.listings["/a/bad"].last().unwrap().complete);
+    rest(&source, &outlet, &mut seen);
+    source.stop();
+}
+
+#[test]
+fn a_look_that_hangs_blocks_one_worker_that_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new((Mutex::new(true), Condvar::new()));
+    let held = Arc::clone(&gate);
+    // Of a directory without others in it, which is looked at from the one above.
+    let fault: Fault = Arc::new(move |dir: &ViewPath, entry: &[u8]| {
+        if dir.as_bytes() == b"/b" && entry == b"good" {
+            let open = held.0.lock().unwrap();
+            drop(held.1.wait_while(open, |open| !*open).unwrap());
+        }
+        None
+    });
+    let (source, outlet) = source(dir.path(), Duration::from_millis(500), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    rest(&source, &outlet, &mut seen);
+    *gate.0.lock().unwrap() = false;
+    seen.uncovered.clear();
+    fs::write(dir.path().join("a/bad/new"), b"1").unwrap();
+    let (bad, ended) = (seen.listings["/a/bad"].len(), seen.ended + 1);
+    source.audit();
+    seen.until(&outlet, "the audit without it", |seen| seen.ended == ended);
+    seen.until(&outlet, "the report", |seen| !seen.uncovered.is_empty());
+    assert_eq!(seen.uncovered, [("/b".to_owned(), UncoveredReason::Hanging)]);
+    assert_eq!(seen.listings["/a/bad"].len(), bad + 1);
+    let good = seen.listings["/b/good"].len();
+    *gate.0.lock().unwrap() = true;
+    gate.1.notify_all();
+    seen.until(&outlet, "a late listing", |seen| seen.listings["/b/good"].len() > good);
+    source.stop();
+}
+
 /// A chain of directories that are all called `d`, deep enough to be proven in company.
 fn chain(root: &Path) -> (Vec<ViewPath>, SourceConfig) {
     const DEPTH: usize = 64;
@@ -218,4 +299,25 @@ fn directories_that_wait_for_a_worker_that_hangs_are_read_by_another() {
         seen.covered == [last.to_string()] && seen.listings.contains_key(&last.to_string())
     });
     source.stop();
+}
+
+#[test]
+fn a_listing_is_stamped_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened: Arc<Mutex<BTreeMap<String, fustor_core::BootTime>>> = Arc::default();
+    let (noted, begun) = (Arc::clone(&opened), crate::clock::now());
+    let fault: Fault = Arc::new(move |dir: &ViewPath, _: &[u8]| {
+        // The first question about a directory comes right before it is opened.
+        noted.lock().unwrap().entry(dir.to_string()).or_insert_with(crate::clock::now);
+        None
+    });
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the cycle", |seen| seen.ended == 1);
+    source.stop();
+    assert_eq!(seen.listings.len(), 6);
+    for (path, listings) in &seen.listings {
+        let stamp = listings[0].stamp;
+        assert!(begun <= stamp && stamp <= opened.lock().unwrap()[path], "{path}");
+    }
 }

@@ -117,6 +117,7 @@ impl Watchdog {
         for dir in desk.give_up(scanner) {
             Counters::add(&scanner.counters.hanging, 1);
             Counters::add(&scanner.counters.uncovered, 1);
+            scanner.register().void(&dir);
             self.report(dir);
         }
         let hanging = scanner.desks().iter().filter(|desk| desk.is_given_up()).count();

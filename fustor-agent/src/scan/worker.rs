@@ -8,7 +8,7 @@ use fustor_core::{BootTime, CyclePhase, Event, Kind, Lane, Tier, UncoveredReason
 use rustix::io::Errno;
 
 use super::Counters;
-use super::job::{Job, Kept, Run, Scope};
+use super::job::{First, Job, Kept, Run, Scope};
 use super::list::{Names, Outcome, Read, Reader, current_path};
 use super::scanner::{Scanner, Task};
 use super::shelf::{Held, Reading, Shelf, prove};
@@ -84,7 +84,7 @@ impl Desk {
     }
 
     /// Ends a reading. True: the watchdog has answered for it meanwhile.
-    fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&self) -> bool {
         std::mem::take(&mut self.papers().current).is_empty()
     }
 
@@ -115,9 +115,9 @@ pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
     Ok(())
 }
 
-struct Worker {
-    scanner: Arc<Scanner>,
-    desk: Arc<Desk>,
+pub(super) struct Worker {
+    pub(super) scanner: Arc<Scanner>,
+    pub(super) desk: Arc<Desk>,
     reader: Reader,
 }
 
@@ -161,21 +161,14 @@ impl Worker {
         if job.opens && !self.desk.hand_over(&self.scanner) {
             return false;
         }
-        self.desk.reading.store(true, Ordering::Release);
-        // Here and not where the scan is asked for: a root that hangs holds whoever looks at it.
-        if job.opens && !self.scanner.setup.root.stands() {
-            self.desk.reading.store(false, Ordering::Release);
+        if job.opens && !self.root_stands() {
             self.scanner.lose_root();
             return true;
         }
-        let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
-        self.desk.reading.store(false, Ordering::Release);
-        let mut job = job;
-        if self.desk.is_answered() {
-            job.run = None;
-            self.desk.papers().add(Event::Covered { dir: job.path.clone() }, 0);
-        }
-        let more = self.settle(job, outcome, urgent);
+        let more = match self.look_first(job) {
+            Some(job) => self.read(job, urgent),
+            None => false,
+        };
         if urgent && !more || self.desk.papers().shelf.is_due(clock::now()) {
             self.prove_held();
         }
@@ -183,16 +176,37 @@ impl Worker {
         !full || self.desk.hand_over(&self.scanner)
     }
 
+    /// Asked here and not where the scan is asked for: a root that hangs holds whoever looks at it.
+    fn root_stands(&self) -> bool {
+        self.desk.reading.store(true, Ordering::Release);
+        let stands = self.scanner.setup.root.stands();
+        self.desk.reading.store(false, Ordering::Release);
+        stands
+    }
+
+    fn read(&mut self, mut job: Job, urgent: bool) -> bool {
+        self.desk.reading.store(true, Ordering::Release);
+        let outcome = self.reader.read(&self.scanner, &self.desk.beat, &job);
+        self.desk.reading.store(false, Ordering::Release);
+        if self.desk.is_answered() {
+            job.run = None;
+            self.desk.papers().add(Event::Covered { dir: job.path.clone() }, 0);
+        }
+        self.settle(job, outcome, urgent)
+    }
+
     /// True: what is below comes next, ahead of the scan.
     fn settle(&mut self, mut job: Job, outcome: Outcome, urgent: bool) -> bool {
         let run = job.run.clone();
         match outcome {
             Outcome::Read(mut read) => {
+                self.enter(&mut job, &read);
                 self.spread(&job, &mut read, urgent);
                 self.file(job, *read);
             }
             Outcome::Unproven(mut read, look) => {
                 let more = job.scope == Scope::Arrived && !read.children.is_empty();
+                self.enter(&mut job, &read);
                 self.spread(&job, &mut read, urgent);
                 job.parent = None;
                 job.path = read.listing.dir.clone();
@@ -208,6 +222,15 @@ impl Worker {
         }
         self.desk.papers().done.extend(run);
         false
+    }
+
+    /// Gives it a place among the directories that are remembered, before others look for those in it.
+    fn enter(&self, job: &mut Job, read: &Read) {
+        if !job.is_quiet() {
+            let dir = &read.listing.dir;
+            let above = job.above.filter(|_| *dir == job.path);
+            job.spot = self.scanner.register().enter(dir, above);
+        }
     }
 
     /// Finds out whether the paths of the directories that wait still lead to them.
@@ -257,9 +280,11 @@ impl Worker {
         if job.scope != Scope::One && !children.is_empty() {
             self.descend(job, read, &children, kept.as_ref(), urgent);
         }
+        read.children = children;
     }
 
     fn file(&self, mut job: Job, read: Read) {
+        self.remember(&job, &read);
         let Read { listing, uncovered, trouble, watch, .. } = read;
         let rows = listing.blocks.iter().map(fustor_core::Block::len).sum();
         Counters::add(&self.scanner.counters.directories, 1);
@@ -282,6 +307,16 @@ impl Worker {
             job.watch = watch;
             job.scope = Scope::One;
             self.again_later(job);
+        }
+    }
+
+    /// What is told of it now need not be told again before it changes or its turn comes.
+    fn remember(&self, job: &Job, read: &Read) {
+        let listing = &read.listing;
+        if !job.is_quiet() && listing.complete {
+            let children = read.children.iter().chain(read.mounts.iter());
+            let mut register = self.scanner.register();
+            register.tell(&listing.dir, job.spot, read.print, listing.stamp, children);
         }
     }
 
@@ -308,6 +343,9 @@ impl Worker {
             vetted: true,
             doubt: None,
             scope: job.scope,
+            first: if job.scope == Scope::Changed { First::Look } else { First::Read },
+            above: job.spot,
+            spot: None,
             tries: 0,
             troubled: false,
             run: job.run.clone(),
@@ -354,7 +392,7 @@ impl Worker {
         let above = watches.zip(watch).and_then(|(watches, watch)| watches.forget(watch));
         (job.path, job.watch) = above.unwrap_or((parent, job.parent_watch));
         job.parent_watch = None;
-        job.version = None;
+        (job.version, job.above, job.spot) = (None, None, None);
         job.vetted = false;
         job.doubt = None;
         job.scope = Scope::Below;
@@ -416,8 +454,7 @@ impl Worker {
     fn again_later(&self, mut job: Job) {
         let pause = (RETRY_FIRST_NS << job.tries.min(6)).min(RETRY_LAST_NS);
         job.tries = job.tries.saturating_add(1);
-        job.run = None;
-        job.parent = None;
+        (job.run, job.parent, job.above, job.spot) = (None, None, None, None);
         job.opens = false;
         job.troubled = true;
         // Too many such directories: the next cycle finds them again.
@@ -425,6 +462,8 @@ impl Worker {
     }
 
     fn report(&self, dir: ViewPath, reason: UncoveredReason) {
+        // Looked at again by each audit.
+        self.scanner.register().void(&dir);
         Counters::add(&self.scanner.counters.uncovered, 1);
         self.desk.papers().add(Event::Uncovered { dir, stamp: clock::now(), reason }, 0);
     }

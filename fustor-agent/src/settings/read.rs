@@ -51,6 +51,16 @@ pub fn read(dir: &Path, report: &Report) -> Option<Config> {
         Config { agent_id: agent_id.map(|id| id.value), log_level, ..Config::default() };
     for draft in pipes {
         if let Some(settings) = resolve(&draft, &sources, &senders, report) {
+            let same = |known: &PipeSettings| {
+                (&known.source, &known.sender) == (&settings.source, &settings.sender)
+            };
+            if let Some((other, _)) = config.pipes.iter().find(|(_, known)| same(known)) {
+                let text = format!(
+                    "pipes {other:?} and {:?} have the same source and sender",
+                    draft.name.text
+                );
+                report.fault(&draft.name.place, text);
+            }
             config.pipes.insert(draft.name.text, settings);
         }
     }
@@ -132,6 +142,9 @@ fn source_params(mut params: Table<'_>, config: &mut SourceConfig) -> bool {
     }
     if let Some(hang) = params.number("hang_after_sec", 1.0..=YEAR) {
         config.hang_after = seconds(hang.value);
+    }
+    if let Some(within) = params.number("verify_within_sec", 0.0..=YEAR) {
+        config.verify_within = Some(seconds(within.value));
     }
     if let Some(watches) = params.whole("max_watches", 1..=i64::MAX) {
         config.max_watches = usize::try_from(watches.value).ok();

@@ -167,3 +167,20 @@ fn pipes_are_chosen_by_id_or_file() {
     let error = config.select(&["pipe-2".to_owned()]).unwrap_err();
     assert_eq!(error.to_string(), "no pipe \"pipe-2\" is configured; did you mean \"pipe-1\"?");
 }
+
+#[test]
+fn a_pipe_may_tell_changes_only() {
+    let (config, _) = load(&LEGACY.replace("startup_mode: null", "startup_mode: message-only"));
+    assert!(!config.expect("no fault").pipes["pipe-1"].observed.snapshot);
+}
+
+#[test]
+fn two_pipes_with_the_same_source_and_sender_are_refused() {
+    let (config, said) = load(&format!("{LEGACY}  pipe-2: {{source: src-1, sender: fus-1}}\n"));
+    assert!(config.is_none());
+    let fault = "pipes \"pipe-1\" and \"pipe-2\" have the same source and sender";
+    assert!(said.iter().any(|line| line.ends_with(fault)), "{said:#?}");
+    let disabled = "  pipe-2: {source: src-1, sender: fus-1, disabled: true}\n";
+    let (config, said) = load(&format!("{LEGACY}{disabled}"));
+    assert_eq!(config.map(|config| config.pipes.len()), Some(1), "{said:#?}");
+}

@@ -5,7 +5,6 @@
 //! takes 33 µs to set one up where the kernel takes 3.
 
 mod flush;
-mod index;
 mod reports;
 mod table;
 mod watcher;

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use fustor_core::{Heat, ViewPath, WatchId};
 use rustc_hash::FxHasher;
 
-use super::index::Index;
+use crate::index::Index;
 
 const NONE: u32 = u32::MAX;
 /// What is known but not watched: the parent of something that is.

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::{io, thread};
 
+use fustor_core::client::Reading;
 use fustor_core::{
     BootTime, Coalescer, Event, GapReason, Heat, Lane, Overflow, Place, ViewPath, WatchId,
 };
@@ -230,7 +231,7 @@ impl Watcher {
         // Before the listing begins: only listings begun later repair it.
         self.control.push(Event::Gap { scope: scope.clone(), stamp: clock::now(), reason });
         if scope.is_root() {
-            self.scanner.rescan();
+            self.scanner.rescan(Reading::Everything);
         } else {
             self.scanner.list_soon(Job::new(scope, Scope::Below));
         }

@@ -154,6 +154,25 @@ impl Watches {
         child.is_some_and(|child| shared.table.watch(child).is_some())
     }
 
+    /// The directories in one, by their places among `names`, that are not watched though there is room: all that is
+    /// known of them is what scans find.
+    pub(crate) fn unwatched<'a>(
+        &self,
+        dir: &ViewPath,
+        names: impl Iterator<Item = &'a [u8]>,
+    ) -> Vec<usize> {
+        let shared = self.lock();
+        if shared.set.is_full() {
+            return Vec::new();
+        }
+        let parent = shared.table.find(dir);
+        let is_watched = |name: &[u8]| {
+            let child = parent.and_then(|parent| shared.table.child(parent, name));
+            child.is_some_and(|child| shared.table.watch(child).is_some())
+        };
+        names.enumerate().filter(|(_, name)| !is_watched(name)).map(|(at, _)| at).collect()
+    }
+
     /// Whether a path that was right at that version of the table is right now.
     pub(crate) fn is_version(&self, version: u64) -> bool {
         self.lock().table.version() == version
@@ -301,11 +320,6 @@ impl Shared {
         fd: BorrowedFd<'_>,
         notices: &mut Vec<Event>,
     ) -> Result<i32, UncoveredReason> {
-        let reason = |error| match error {
-            Errno::NOSPC | Errno::NOMEM => UncoveredReason::WatchLimit,
-            Errno::ACCESS | Errno::PERM => UncoveredReason::Unreadable,
-            _ => UncoveredReason::Failing,
-        };
         match watches.add(fd) {
             Err(Errno::NOSPC) => {
                 tracing::warn!(
@@ -316,9 +330,9 @@ impl Shared {
                 if !self.make_room(watches, heat, notices) {
                     return Err(UncoveredReason::WatchLimit);
                 }
-                watches.add(fd).map_err(reason)
+                watches.add(fd).map_err(refusal)
             }
-            added => added.map_err(reason),
+            added => added.map_err(refusal),
         }
     }
 
@@ -371,6 +385,33 @@ impl Shared {
         if heat > before {
             self.table.set_heat(id, heat);
             self.set.warm(before, heat, id);
+        }
+    }
+}
+
+/// Why the kernel does not watch a directory.
+const fn refusal(error: Errno) -> UncoveredReason {
+    match error {
+        Errno::NOSPC | Errno::NOMEM => UncoveredReason::WatchLimit,
+        Errno::ACCESS | Errno::PERM => UncoveredReason::Unreadable,
+        _ => UncoveredReason::Failing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_the_kernel_has_a_reason() {
+        for (error, reason) in [
+            (Errno::NOSPC, UncoveredReason::WatchLimit),
+            (Errno::ACCESS, UncoveredReason::Unreadable),
+            (Errno::NOENT, UncoveredReason::Failing),
+            (Errno::NOTDIR, UncoveredReason::Failing),
+            (Errno::INVAL, UncoveredReason::Failing),
+        ] {
+            assert_eq!(refusal(error), reason, "{error}");
         }
     }
 }

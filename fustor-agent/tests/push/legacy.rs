@@ -1,6 +1,7 @@
 //! The dialect of a Python fusion.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -84,6 +85,16 @@ fn a_command_is_done_and_reported_and_suspects_are_looked_at() {
         let told = bench.server.told();
         let job = pages(&told, "job_complete")[0];
         assert_eq!(job["metadata"], json!({"scan_path": "/d1", "job_id": "a5265f03"}));
+        let is = |page: &Value, what: &str| page["source_type"] == what;
+        let done = told.pages.iter().position(|page| is(page, "job_complete")).unwrap();
+        let text = json!(
+            told.pages[..done].iter().filter(|page| is(page, "on_demand_job")).collect::<Vec<_>>()
+        );
+        let text = text.to_string();
+        assert!(
+            ["\"/d1\"", "\"/d1/a\"", "\"/d1/b\""].iter().all(|path| text.contains(path)),
+            "{text}"
+        );
     }
     bench.server.wait_for("the feedback", |told| !told.feedback.is_empty());
     let feedback = bench.server.told().feedback[0].clone();
@@ -91,6 +102,29 @@ fn a_command_is_done_and_reported_and_suspects_are_looked_at() {
     assert_eq!(updates.len(), 2);
     assert_eq!((&updates[0]["status"], &updates[0]["size"]), (&json!("exists"), &json!(1)));
     assert_eq!(updates[1]["status"], "missing");
+    bench.stop();
+}
+
+#[test]
+fn a_follower_looks_at_no_suspects() {
+    let mut bench = Bench::new(Kin::Legacy);
+    bench.server.told().leader = false;
+    bench.server.told().suspects = vec!["/d1/a".into()];
+    bench.fill(3);
+    bench.start();
+    bench.wait_status("the watches", |status| status.watched == 4);
+    let began = Instant::now();
+    // Several times the interval that the server says.
+    for n in 0.. {
+        if began.elapsed() > Duration::from_secs(1) {
+            break;
+        }
+        fs::write(bench.root().join(format!("d0/{n}")), b"1").unwrap();
+        bench
+            .server
+            .wait_for("the change", |told| paths(told, "message").contains(&format!("/d0/{n}")));
+    }
+    assert!(bench.server.told().feedback.is_empty());
     bench.stop();
 }
 

@@ -152,6 +152,20 @@ fn a_root_that_was_lost_and_is_there_again_is_a_new_life() {
 }
 
 #[test]
+fn a_root_that_comes_later_is_observed() {
+    let mut bench = Bench::new(Kin::Native);
+    bench.start();
+    bench.wait_status("no root", |status| status.state == "no root");
+    assert_eq!(bench.server.counts().0, 0, "there is nothing to open a session for");
+    bench.fill(2);
+    bench.server.wait_for("the scan", |told| told.cycles == 1);
+    assert_eq!(bench.server.told().files.len(), 4);
+    fs::write(bench.root().join("d0/new"), b"333").unwrap();
+    bench.server.wait_for("a change", |told| told.files.get(&vp("/d0/new")) == Some(&3));
+    bench.stop();
+}
+
+#[test]
 fn a_connection_that_breaks_while_it_is_held_is_noticed_by_both_ends() {
     let mut bench = Bench::new(Kin::Native);
     bench.fill(5);

@@ -483,7 +483,7 @@ impl Told {
                     }
                 }
             }
-            Event::Cycle { phase: fustor_core::CyclePhase::End, .. } => {
+            Event::Cycle { phase, .. } if phase.is_end() => {
                 assert_eq!(lease, 1, "only a leader ends a scan");
                 self.cycles += 1;
             }

@@ -4,6 +4,7 @@ mod exclude;
 mod limits;
 mod model;
 mod mounts;
+mod pass;
 mod scan;
 mod support;
 mod watch;

@@ -32,6 +32,8 @@ pub(crate) struct Model {
     pub(crate) uncovered: BTreeMap<ViewPath, UncoveredReason>,
     pub(crate) covered: Vec<ViewPath>,
     pub(crate) cycles: (usize, usize),
+    /// What the ends of passes said.
+    pub(crate) passes: Vec<BootTime>,
     pub(crate) root_lost: bool,
     /// Every observation in short, for who has to find out what went wrong.
     history: Vec<String>,
@@ -102,6 +104,10 @@ impl Model {
             }
             Event::Cycle { phase: CyclePhase::Begin, .. } => self.cycles.0 += 1,
             Event::Cycle { phase: CyclePhase::End, .. } => self.cycles.1 += 1,
+            Event::Cycle { phase: CyclePhase::PassEnd { read_since }, .. } => {
+                self.cycles.1 += 1;
+                self.passes.push(read_since);
+            }
             Event::RootLost { .. } => self.root_lost = true,
             Event::Remark(_) => panic!("only agents of 0.8 remark"),
         }

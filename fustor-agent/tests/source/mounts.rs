@@ -118,3 +118,26 @@ fn a_root_that_is_moved_away_is_lost() {
     fs::remove_dir_all(&elsewhere).unwrap();
     assert!(bench.model.deletes.is_empty() && bench.model.has("/a/b"));
 }
+
+/// What is mounted or unmounted below leaves no trace in the directory above it.
+#[test]
+fn an_audit_looks_at_mount_points_each_time() {
+    let fill = |root: &Path| fs::create_dir_all(root.join("a/mnt/below")).unwrap();
+    let mut bench = Bench::new(fill, |config| config.watch = false);
+    bench.rest();
+    let Some(mounted) = Mounted::tmpfs(&bench.path("a/mnt")) else { return };
+    fs::create_dir(bench.path("a/mnt/inside")).unwrap();
+    let other = UncoveredReason::OtherFileSystem;
+    for _ in 0..2 {
+        bench.model.uncovered.clear();
+        bench.audit();
+        assert_eq!(bench.model.uncovered.get(&vp("/a/mnt")), Some(&other));
+        assert!(!bench.model.has("/a/mnt/inside"));
+    }
+    let before = bench.model.listings[&vp("/a/mnt")].len();
+    drop(mounted);
+    bench.audit();
+    assert_eq!(bench.model.listings[&vp("/a/mnt")].len(), before + 1);
+    bench.rest();
+    bench.wait_equal();
+}

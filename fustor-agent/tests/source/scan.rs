@@ -234,6 +234,14 @@ fn directives_list_and_recheck_what_they_name() {
 }
 
 #[test]
+fn a_file_that_is_to_be_listed_is_told_with_its_directory() {
+    let mut bench = Bench::new(|root| fs::write(root.join("file"), b"1").unwrap(), unwatched);
+    fs::write(bench.path("file"), b"12").unwrap();
+    bench.list(vp("/file"), true);
+    bench.wait("the new size", |model| model.facts("/file").is_some_and(|facts| facts.size == 2));
+}
+
+#[test]
 fn a_symlink_in_a_directive_is_not_followed() {
     let outside = tempfile::tempdir().unwrap();
     fs::create_dir(outside.path().join("secret")).unwrap();
@@ -246,6 +254,55 @@ fn a_symlink_in_a_directive_is_not_followed() {
     bench.wait("the parent instead", |model| model.listings[&vp("/")].len() >= 2);
     assert!(bench.model.listings.keys().all(fustor_core::ViewPath::is_root));
     assert!(!bench.model.has("/out/secret"));
+}
+
+/// Whatever a directory is swapped for while it is walked, nothing outside of the root is ever told.
+#[test]
+fn a_symlink_that_is_swapped_in_leads_nowhere() {
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir_all(outside.path().join("in/secret")).unwrap();
+    fs::write(outside.path().join("in/file"), b"secret").unwrap();
+    let fill = |root: &std::path::Path| {
+        fs::create_dir_all(root.join("swap/in/plain")).unwrap();
+        fs::write(root.join("swap/in/file"), b"1").unwrap();
+        symlink(outside.path(), root.join("link")).unwrap();
+    };
+    let mut bench = Bench::new(fill, unwatched);
+    let root = bench.dir.path().to_path_buf();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (one, other) = (root.join("swap"), root.join("link"));
+            let exchange = rustix::fs::RenameFlags::EXCHANGE;
+            while !done.load(Ordering::Relaxed) {
+                let cwd = rustix::fs::CWD;
+                rustix::fs::renameat_with(cwd, &one, cwd, &other, exchange).unwrap();
+            }
+        });
+        for _ in 0..300 {
+            for name in ["/swap/in", "/swap/in/secret", "/link/in", "/swap"] {
+                bench.list(vp(name), true);
+            }
+            for path in ["/swap/in/file", "/link/in/file", "/swap/in/secret"].map(vp) {
+                bench.source().direct(Directive::Recheck { storage: StorageId(0), path });
+            }
+            bench.source().audit();
+            bench.pump();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    bench.source().rescan();
+    bench.wait_equal();
+    let told = bench.model.upserts.iter().map(|(path, _, facts)| (path, facts.size));
+    assert!(
+        told.filter(|(path, _)| path.to_string().ends_with("/file")).all(|(_, size)| size == 1)
+    );
+    let listings = bench.model.listings.values().flatten();
+    let rows =
+        listings.flat_map(|listing| listing.blocks.iter().flat_map(fustor_core::Block::rows));
+    for row in rows {
+        assert!(row.name != b"secret" && row.facts.size != 6, "{:?} lies outside", row.name);
+    }
 }
 
 #[test]

@@ -72,7 +72,9 @@ fn attributes_truncation_links_and_special_files_are_reported() {
     fs::set_permissions(bench.path("f"), fs::Permissions::from_mode(0o640)).unwrap();
     bench.wait("the mode", |model| model.facts("/f").is_some_and(|f| f.owner.mode == 0o640));
     OpenOptions::new().write(true).truncate(true).open(bench.path("f")).unwrap();
-    bench.wait("the truncation", |model| model.facts("/f").is_some_and(|f| f.size == 0));
+    bench.wait("the truncation", |model| {
+        model.facts("/f").is_some_and(|f| f.size == 0) && model.tier("/f") == Some(Tier::Atomic)
+    });
     fs::hard_link(bench.path("f"), bench.path("hard")).unwrap();
     bench.wait("the link", |model| model.tier("/hard") == Some(Tier::Atomic));
     symlink("f", bench.path("soft")).unwrap();
@@ -125,6 +127,25 @@ fn what_moves_in_is_announced_with_all_below_it() {
     bench.wait_equal();
     fs::write(bench.path("dir/a/b/f"), b"1234").unwrap();
     bench.wait("a change below", |model| model.facts("/dir/a/b/f").is_some_and(|f| f.size == 4));
+    bench.wait_equal();
+}
+
+#[test]
+fn names_that_are_no_text_are_watched() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let odd = |bytes| OsStr::from_bytes(bytes);
+    let mut bench = Bench::empty();
+    let dir = bench.dir.path().join(odd(b"d\xff"));
+    fs::create_dir_all(dir.join(odd(b"\xfe\xfd"))).unwrap();
+    bench.wait_equal();
+    fs::write(dir.join(odd(b"\xfe\xfd")).join(odd(b"f\x80")), b"1").unwrap();
+    bench.wait_equal();
+    fs::rename(dir.join(odd(b"\xfe\xfd")), bench.dir.path().join(odd(b"\xc0"))).unwrap();
+    fs::write(bench.dir.path().join(odd(b"\xc0")).join(odd(b"f\x80")), b"12").unwrap();
+    bench.wait_equal();
+    fs::remove_file(bench.dir.path().join(odd(b"\xc0")).join(odd(b"f\x80"))).unwrap();
     bench.wait_equal();
 }
 

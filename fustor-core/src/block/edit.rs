@@ -1,5 +1,6 @@
 //! Changing a block without decoding it: cells are overwritten, rows are spliced in and out of the columns.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::encode::{cells_of, index_width, key_bytes, owner_bytes, put, stored};
@@ -15,8 +16,21 @@ use crate::id::{DirId, StorageId};
 use crate::key::Key;
 use crate::time::SECOND;
 
+thread_local! {
+    /// Where longer bytes are put together before they go into an allocation of their exact size: one for a block with
+    /// more palette entries, one for a block with one row more. They grow to the largest block and hold nothing between
+    /// edits.
+    static SCRATCH: RefCell<[Vec<u8>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
 /// What to store in each column for one row.
 type Deltas = [u64; FIELDS];
+
+/// Most key entries that are set aside when a palette grows, so that the next rows with keys of their own are written in
+/// place: a copy of a full block costs more than everything else that an upsert does.
+const SPARE_KEYS: usize = 7;
+/// One spare key for so many rows, so that they take few bytes beside them.
+const ROWS_PER_SPARE: usize = 8;
 
 /// How a row's entry gets into a palette.
 #[derive(Clone, Copy)]
@@ -34,6 +48,13 @@ struct Fitted {
     owner: Entry<Owner>,
 }
 
+impl Fitted {
+    /// Whether a palette has to grow.
+    const fn grows(&self) -> bool {
+        matches!(self.key, Entry::New(_)) || matches!(self.owner, Entry::New(_))
+    }
+}
+
 /// Whether a row takes the place of an existing one, whose palette entries it may then take over.
 #[derive(Clone, Copy)]
 enum Place {
@@ -47,13 +68,18 @@ pub(super) fn patch(block: &mut Arc<[u8]>, i: usize, row: &Row<'_>) -> bool {
         return false;
     }
     let Some(fitted) = fit(&view, row, Place::Over(i)) else { return false };
+    let deltas = deltas_of(&view.layout(), &fitted);
     let rank = view.rank(i);
-    if let Some(grown) = with_new_entries(&view, &fitted) {
-        *block = Arc::from(grown);
+    let mut layout = view.layout();
+    if fitted.grows() {
+        *block = SCRATCH.with_borrow_mut(|[grown, _]| {
+            with_new_entries(&view, &fitted, grown);
+            Arc::from(&grown[..])
+        });
+        layout = Layout::of(block);
     }
-    let layout = Layout::of(block);
     let bytes = Arc::make_mut(block);
-    let deltas = write_entries(bytes, &layout, &fitted);
+    write_entries(bytes, &layout, &fitted);
     for field in Field::ALL {
         let column = layout.column(field);
         let width = usize::from(column.width);
@@ -78,10 +104,17 @@ fn fit(view: &View<'_>, row: &Row<'_>, place: Place) -> Option<Fitted> {
         deltas[k] = layout.column(field).delta(stored(layout.flags, k, &cells))?;
     }
     let keys = (0..layout.keys).map(|entry| view.key_entry(entry));
-    let key = entry(view, Field::Key, keys, row.key, place)?;
+    let key = entry(view, Field::Key, keys, row.key, place, || spare_key(view))?;
     let owners = (0..layout.owners).map(|entry| view.owner_entry(entry));
-    let owner = entry(view, Field::Owner, owners, row.facts.owner, place)?;
+    let owner = entry(view, Field::Owner, owners, row.facts.owner, place, || None)?;
     Some(Fitted { deltas, key, owner })
+}
+
+/// A key entry that was set aside: a second one equal to the first, which no row uses, as a search finds the first.
+/// Only fusion writes keys, so no bytes of a peer have such an entry in use.
+fn spare_key(view: &View<'_>) -> Option<usize> {
+    let first = view.key_entry(0);
+    (1..view.head.keys).rev().find(|at| view.key_entry(*at) == first)
 }
 
 fn entry<T: PartialEq + Copy>(
@@ -90,6 +123,7 @@ fn entry<T: PartialEq + Copy>(
     mut palette: impl ExactSizeIterator<Item = T>,
     wanted: T,
     place: Place,
+    spare: impl FnOnce() -> Option<usize>,
 ) -> Option<Entry<T>> {
     let count = palette.len();
     if let Some(at) = palette.position(|entry| entry == wanted) {
@@ -102,36 +136,49 @@ fn entry<T: PartialEq + Copy>(
             return Some(Entry::At(mine as usize, wanted));
         }
     }
+    if let Some(at) = spare() {
+        return Some(Entry::At(at, wanted));
+    }
     // Beyond so many entries most are unused: encoding anew drops them. A column that takes no bytes gets one a row.
     let width = view.column(field).width.max(1);
     let room = count < 2 * CHUNK_ROWS && index_width(count + 1) <= width;
     room.then_some(Entry::New(wanted))
 }
 
-/// The block with the palette entries that are missing, if any are.
-fn with_new_entries(view: &View<'_>, fitted: &Fitted) -> Option<Vec<u8>> {
+/// Puts the block with the palette entries that are missing into `out`, with spare keys behind a new key.
+fn with_new_entries(view: &View<'_>, fitted: &Fitted, out: &mut Vec<u8>) {
     let (bytes, layout) = (view.bytes, &view.layout());
     let key = new_entry(fitted.key).map(key_bytes);
     let owner = new_entry(fitted.owner).map(owner_bytes);
-    if key.is_none() && owner.is_none() {
-        return None;
-    }
+    let spare = if key.is_some() { spare_room(layout) } else { 0 };
     let (owners_at, keys_at) = (layout.column(Field::Owner).at, layout.column(Field::Key).at);
-    let mut out = Vec::with_capacity(bytes.len() + 32 + 2 * layout.rows);
+    out.clear();
     out.extend_from_slice(&bytes[..layout.owners_at]);
     out.extend_from_slice(key.as_ref().map_or(&[], |entry| &entry[..]));
+    for _ in 0..spare {
+        out.extend_from_slice(&bytes[layout.keys_at..layout.keys_at + KEY]);
+    }
     out.extend_from_slice(&bytes[layout.owners_at..layout.columns_at]);
     out.extend_from_slice(owner.as_ref().map_or(&[], |entry| &entry[..]));
     out.extend_from_slice(&bytes[layout.columns_at..owners_at]);
-    widen(&mut out, layout, Field::Owner, owner.is_some());
+    widen(out, layout, Field::Owner, owner.is_some());
     out.extend_from_slice(&bytes[owners_at..keys_at]);
-    widen(&mut out, layout, Field::Key, key.is_some());
+    widen(out, layout, Field::Key, key.is_some());
     out.extend_from_slice(&bytes[keys_at..]);
-    let keys = layout.keys + usize::from(key.is_some());
+    let keys = layout.keys + usize::from(key.is_some()) + spare;
     let owners = layout.owners + usize::from(owner.is_some());
-    put(&mut out, KEYS_AT, &(keys as u16).to_le_bytes());
-    put(&mut out, OWNERS_AT, &(owners as u16).to_le_bytes());
-    Some(out)
+    put(out, KEYS_AT, &(keys as u16).to_le_bytes());
+    put(out, OWNERS_AT, &(owners as u16).to_le_bytes());
+}
+
+/// How many spare keys to set aside behind a new one, so that they widen nothing.
+fn spare_room(layout: &Layout) -> usize {
+    let keys = layout.keys + 1;
+    let wanted = SPARE_KEYS.min(layout.rows / ROWS_PER_SPARE);
+    let fits = |spare: &usize| {
+        keys + spare <= 2 * CHUNK_ROWS && index_width(keys + spare) == index_width(keys)
+    };
+    (0..=wanted).rev().find(fits).unwrap_or(0)
 }
 
 /// Gives an index column that takes no bytes one a row, all zero as the only entry so far, before its second entry.
@@ -149,7 +196,7 @@ const fn new_entry<T: Copy>(entry: Entry<T>) -> Option<T> {
     }
 }
 
-/// The row's deltas with the indexes of its palette entries.
+/// The row's deltas with the indexes of its palette entries; `layout` is that before a palette grows.
 fn deltas_of(layout: &Layout, fitted: &Fitted) -> Deltas {
     let mut deltas = fitted.deltas;
     deltas[Field::Key as usize] = index_of(fitted.key, layout.keys);
@@ -157,23 +204,22 @@ fn deltas_of(layout: &Layout, fitted: &Fitted) -> Deltas {
     deltas
 }
 
-/// Where an entry stands in a palette of `count` entries, of which a new one is the last.
+/// Where an entry stands in a palette that had `count` entries.
 const fn index_of<T: Copy>(entry: Entry<T>, count: usize) -> u64 {
     match entry {
         Entry::At(at, _) => at as u64,
-        Entry::New(_) => count as u64 - 1,
+        Entry::New(_) => count as u64,
     }
 }
 
-/// Writes the palette entries of a row into a block that has room for them; returns the row's deltas with its indexes.
-fn write_entries(bytes: &mut [u8], layout: &Layout, fitted: &Fitted) -> Deltas {
+/// Writes the palette entries of a row that take the place of others.
+fn write_entries(bytes: &mut [u8], layout: &Layout, fitted: &Fitted) {
     if let Entry::At(at, key) = fitted.key {
         put(bytes, layout.keys_at + at * KEY, &key_bytes(key));
     }
     if let Entry::At(at, owner) = fitted.owner {
         put(bytes, layout.owners_at + at * OWNER, &owner_bytes(owner));
     }
-    deltas_of(layout, fitted)
 }
 
 pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>> {
@@ -185,30 +231,42 @@ pub(super) fn insert(bytes: &[u8], i: usize, row: &Row<'_>) -> Option<Arc<[u8]>>
         return None;
     }
     let fitted = fit(&view, row, Place::Between)?;
-    let Some(mut grown) = with_new_entries(&view, &fitted) else {
-        let deltas = deltas_of(&layout, &fitted);
-        return Some(Arc::from(spliced_in(bytes, &layout, i, row, &deltas)));
-    };
-    let layout = Layout::of(&grown);
-    let deltas = write_entries(&mut grown, &layout, &fitted);
-    Some(Arc::from(spliced_in(&grown, &layout, i, row, &deltas)))
+    let deltas = deltas_of(&layout, &fitted);
+    Some(SCRATCH.with_borrow_mut(|[grown, longer]| {
+        if fitted.grows() {
+            with_new_entries(&view, &fitted, grown);
+            splice_in(grown, &Layout::of(grown), i, row, &deltas, longer);
+        } else {
+            splice_in(bytes, &layout, i, row, &deltas, longer);
+        }
+        let layout = Layout::of(longer);
+        write_entries(longer, &layout, &fitted);
+        Arc::from(&longer[..])
+    }))
 }
 
-/// The bytes with one row more at `i`, whose palette entries are there.
-fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, row: &Row<'_>, deltas: &Deltas) -> Vec<u8> {
+/// Puts the bytes with one row more at `i`, for whose palette entries there is room, into `out`.
+fn splice_in(
+    bytes: &[u8],
+    layout: &Layout,
+    i: usize,
+    row: &Row<'_>,
+    deltas: &Deltas,
+    out: &mut Vec<u8>,
+) {
     let view = BlockReader::of(bytes);
     let name = row.name;
-    let mut out = Vec::with_capacity(bytes.len() + name.len() + 64);
+    out.clear();
     if row.facts.kind.is_dir() {
         let child_at = layout.children_at + view.rank(i) * CHILD;
         out.extend_from_slice(&bytes[..child_at]);
         out.extend_from_slice(&row.child.0.to_le_bytes());
         out.extend_from_slice(&bytes[child_at..layout.columns_at]);
-        put(&mut out, DIRS_AT, &(layout.dirs as u32 + 1).to_le_bytes());
+        put(out, DIRS_AT, &(layout.dirs as u32 + 1).to_le_bytes());
     } else {
         out.extend_from_slice(&bytes[..layout.columns_at]);
     }
-    put(&mut out, ROWS_AT, &(layout.rows as u32 + 1).to_le_bytes());
+    put(out, ROWS_AT, &(layout.rows as u32 + 1).to_le_bytes());
     for field in Field::ALL {
         let column = layout.column(field);
         let width = usize::from(column.width);
@@ -228,7 +286,6 @@ fn spliced_in(bytes: &[u8], layout: &Layout, i: usize, row: &Row<'_>, deltas: &D
     out.extend_from_slice(&bytes[names..names + start]);
     out.extend_from_slice(name);
     out.extend_from_slice(&bytes[names + start..]);
-    out
 }
 
 pub(super) fn remove(bytes: &[u8], i: usize) -> Block {

@@ -187,7 +187,8 @@ impl Block {
     }
 
     /// Overwrites row `i` in place when its new values fit the columns; copies the bytes only if they are shared.
-    /// `row.name` and whether it is a directory must be those of row `i`. False: nothing changed, encode anew.
+    /// `row.name` must be that of row `i`. False: they do not fit, or it was a directory and is none or the other way
+    /// round; nothing changed, encode anew.
     pub fn patch(&mut self, i: usize, row: &Row<'_>) -> bool {
         debug_assert_eq!(self.name(i), row.name, "a patch does not rename");
         assert!(i < self.len(), "row {i} of {}", self.len());

@@ -530,6 +530,27 @@ fn new_keys_are_appended_until_the_index_is_full() {
 }
 
 #[test]
+fn a_new_key_takes_a_place_that_was_set_aside() {
+    let mut rows: Vec<Owned> = (0..64).map(|i| file(format!("{i:03}"), 1)).collect();
+    let mut block = encode(&rows);
+    let mut copies = 0;
+    for (i, row) in rows.iter_mut().enumerate().take(17) {
+        row.key = Key::from_parts(Stamp(i as i64), 1);
+        let before = block.as_bytes().as_ptr();
+        assert!(block.patch(i, &row.row()));
+        copies += usize::from(block.as_bytes().as_ptr() != before);
+        assert_eq!(Block::parse(block.as_bytes()).as_ref(), Ok(&block));
+    }
+    assert_eq!((copies, decode(&block)), (3, rows), "one copy for eight keys");
+    let layout = Layout::of(block.as_bytes());
+    let mut bytes = block.as_bytes().to_vec();
+    bytes[layout.column(Field::Key).at] = layout.keys as u8 - 1;
+    let value = layout.keys as u64 - 1;
+    let cell = BlockError::Cell { column: "key".into(), row: 0, value };
+    assert_eq!(Block::parse(&bytes), Err(cell), "nobody may use what is set aside");
+}
+
+#[test]
 fn patches_are_refused_when_values_exceed_their_columns() {
     let block = encode(&[file("a", 10), file("b", 200)]);
     let check = |facts: Facts, fits: bool| {

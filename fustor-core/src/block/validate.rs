@@ -204,12 +204,26 @@ fn check_cells(view: &View<'_>) -> Result<(), BlockError> {
             }
         }
     }
+    check_spare_keys(view)?;
     let found = (0..layout.rows).filter(|i| view.kind(*i).is_dir()).count();
     if found != layout.dirs {
         return Err(BlockError::Dirs { said: layout.dirs, found });
     }
     let orphan = (0..layout.dirs).find(|rank| view.child_at_rank(*rank) == DirId::NONE);
     orphan.map_or(Ok(()), |rank| Err(BlockError::Child { rank }))
+}
+
+/// A key entry that repeats the first one is set aside for a later row: no row may use it.
+fn check_spare_keys(view: &View<'_>) -> Result<(), BlockError> {
+    let is_spare = |entry: usize| entry > 0 && view.key_entry(entry) == view.key_entry(0);
+    if view.head.keys < 2 || !(1..view.head.keys).any(is_spare) {
+        return Ok(());
+    }
+    let used = (0..view.head.rows).find(|row| is_spare(view.cell(Field::Key, *row) as usize));
+    used.map_or(Ok(()), |row| {
+        let value = view.cell(Field::Key, row);
+        Err(BlockError::Cell { column: Field::Key.to_string(), row, value })
+    })
 }
 
 fn check_palette(view: &View<'_>, field: Field, entries: usize) -> Result<(), BlockError> {

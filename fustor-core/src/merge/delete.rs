@@ -82,8 +82,7 @@ impl Arbiter {
     /// A directory in which something is newer than its absence stays: with this floor, and without what is older.
     pub(super) fn outlive(&mut self, site: &Site, name: &[u8], absence: Key, old: &Old, own: Key) {
         self.leave_trail();
-        let meta = self.writer.meta_mut(old.child);
-        meta.floor = meta.floor.max(absence);
+        self.raise_floor(old.child, absence, site.moved);
         self.prune(old.child, absence, site.moved, absence.stamp());
         if own <= absence && !old.marks.has(Marks::PLACEHOLDER) {
             let bare = self.bared(old);

@@ -41,6 +41,11 @@ impl<'a> Hearing<'a> {
         self.clock.stamp(at)
     }
 
+    /// Since when what was read at `at` is known: a caching mount may have answered with what was there a window ago.
+    pub(crate) fn known_since(&self, at: Stamp) -> Stamp {
+        at.minus(self.window_ns)
+    }
+
     /// The key of evidence that something is there. A `stat` on a caching mount may be as old as its window.
     pub(crate) fn present(&self, at: BootTime, tier: Tier) -> Key {
         let window = if tier == Tier::Scan { self.window_ns } else { 0 };

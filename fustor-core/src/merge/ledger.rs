@@ -144,10 +144,11 @@ impl Arbiter {
     /// The scan that began at `begin` ends. Gives since when everything was read, if it was.
     pub(crate) fn end_round(&mut self, hearing: &mut Hearing<'_>, begin: Stamp) -> Option<Stamp> {
         let Round { mut dirs, sweep } = std::mem::take(&mut self.round);
+        let since = hearing.known_since(begin);
         if hearing.fidelity == Fidelity::Exact {
-            return Some(begin);
+            return Some(since);
         }
-        let pass = Pass { begin, since: begin.minus(hearing.window_ns) };
+        let pass = Pass { begin, since };
         let tree = self.writer.tree();
         dirs.retain(|(dir, was)| tree.meta(*dir).generation == *was && tree.is_attached(*dir));
         for (dir, _) in &dirs {

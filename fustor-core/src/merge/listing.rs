@@ -169,8 +169,7 @@ impl Arbiter {
         if let Some(proof) = judgement.proof.filter(|_| !merged.outlived.is_empty()) {
             self.leave_trail();
             for child in merged.outlived {
-                let meta = self.writer.meta_mut(child);
-                meta.floor = meta.floor.max(proof);
+                self.raise_floor(child, proof, site.moved);
                 self.prune(child, proof, site.moved, proof.stamp());
             }
         }
@@ -203,7 +202,7 @@ impl Arbiter {
         }
         let entries = self.writer.entries(site.dir).clone();
         if entries.is_empty() && !judgement.was_listed {
-            return self.adopt_first(hearing, site, blocks, judgement.seen);
+            return self.adopt_first(hearing, site, blocks, judgement);
         }
         let repeats = entries.len() == blocks.iter().map(Block::len).sum::<usize>()
             && self.writer.meta(site.dir).presence <= judgement.seen
@@ -221,7 +220,7 @@ impl Arbiter {
         hearing: &Hearing<'_>,
         site: &Site,
         blocks: &[Block],
-        seen: Key,
+        Judgement { seen, stamp, .. }: Judgement,
     ) -> Option<Merged> {
         let mut delta = Delta::default();
         let mut last_change = Stamp::MIN;
@@ -233,7 +232,7 @@ impl Arbiter {
             delta.add_row(&row);
             delta.unlisted += i32::from(row.facts.kind.is_dir());
         }
-        delta.at = last_change.min(seen.stamp());
+        delta.at = last_change.min(stamp);
         let own_name = self.writer.entries(site.dir).own_name().to_vec();
         let mut found = |name: &[u8]| self.found_dir(site, name, seen, Key::NONE);
         let adopted = blocks

@@ -110,6 +110,12 @@ pub(crate) struct Arbiter {
     clock: StorageClock,
     truncated: bool,
     trail: Trail,
+    /// When time was last looked after.
+    ticked: Stamp,
+    /// Since when listings are owed or awaited.
+    owing_since: Option<Stamp>,
+    /// How old what agents read may be: the longest window that any of them has named.
+    window_ns: i64,
     /// Entries of the view's other storages, which count towards its limit.
     elsewhere: u64,
 }
@@ -135,6 +141,9 @@ impl Arbiter {
             clock: StorageClock::default(),
             truncated: false,
             trail: Trail::default(),
+            window_ns: 0,
+            ticked: Stamp::MIN,
+            owing_since: None,
             elsewhere: 0,
         }
     }
@@ -175,6 +184,15 @@ impl Arbiter {
 
     pub(crate) fn clock(&self) -> &StorageClock {
         &self.clock
+    }
+
+    pub(crate) const fn window_ns(&self) -> i64 {
+        self.window_ns
+    }
+
+    /// Takes note of how old what an agent reads may be.
+    pub(crate) fn note_window(&mut self, window_ns: i64) {
+        self.window_ns = self.window_ns.max(window_ns);
     }
 
     pub(crate) fn truncated(&self) -> bool {

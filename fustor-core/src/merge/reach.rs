@@ -273,6 +273,17 @@ impl Arbiter {
         child
     }
 
+    /// A directory outlives an absence. If it does so only because it was moved later, with one above it, its presence says
+    /// so from now on: the absence is remembered longer than the move.
+    pub(super) fn raise_floor(&mut self, dir: DirId, absence: Key, moved: Key) {
+        let moved = moved.max(self.moved_at(dir));
+        let meta = self.writer.meta_mut(dir);
+        meta.floor = meta.floor.max(absence);
+        if meta.presence <= meta.floor {
+            self.writer.raise_presence(dir, moved);
+        }
+    }
+
     pub(super) fn is_full(&mut self) -> bool {
         let max = self.config.max_nodes;
         let full = max > 0 && self.writer.node_count() + self.elsewhere + 1 >= max;

@@ -38,7 +38,7 @@ impl Arbiter {
                 &reconciled
             }
         };
-        let at = change_time(Some(&old), facts, key);
+        let at = change_time(Some(&old), facts, key, hearing.window_ns);
         let root = self.writer.root_mut();
         root.facts = *facts;
         root.key = key;

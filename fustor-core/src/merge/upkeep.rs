@@ -106,15 +106,27 @@ impl Arbiter {
         totals.gaps > 0 || totals.unlisted > 0 || !self.scopes.is_empty()
     }
 
-    /// When the next tick is wanted, if one is.
-    pub(crate) fn next_deadline(&self, now: Stamp) -> Option<Stamp> {
-        let suspects = self.suspects.next_due().map(|due| due.max(now.plus(RECHECK_EVERY_NS)));
-        let contests = self.contested.next_due().map(|due| due.max(now.plus(RECHECK_EVERY_NS)));
-        let debts = self.has_debts().then(|| now.plus(REPAIR_EVERY_NS));
+    /// When the next tick is wanted, if one is. Counted from the last one and not from now: commands that keep coming must
+    /// not put it off.
+    pub(crate) fn next_deadline(&self) -> Option<Stamp> {
+        let soonest = self.ticked.plus(RECHECK_EVERY_NS);
+        let suspects = self.suspects.next_due().map(|due| due.max(soonest));
+        let contests = self.contested.next_due().map(|due| due.max(soonest));
+        let debts = self.owing_since.map(|since| since.max(self.ticked).plus(REPAIR_EVERY_NS));
         let tombstones = self.tombstones.newer_than(Key::NONE).next();
-        let expiry = tombstones
-            .map(|(key, _)| key.stamp().plus(self.config.tombstone_ttl_ns).max(now.plus(SECOND)));
+        let expiry =
+            tombstones.map(|(key, _)| key.stamp().plus(self.config.tombstone_ttl_ns).max(soonest));
         [suspects, contests, debts, expiry].into_iter().flatten().min()
+    }
+
+    /// A tick does what is due.
+    pub(crate) const fn note_tick(&mut self, now: Stamp) {
+        self.ticked = now;
+    }
+
+    /// Takes note of since when listings are owed or awaited.
+    pub(crate) fn note_debts(&mut self, now: Stamp) {
+        self.owing_since = self.has_debts().then(|| self.owing_since.unwrap_or(now));
     }
 
     /// Forgets that a path was removed without the kernel's word.

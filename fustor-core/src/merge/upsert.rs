@@ -163,7 +163,7 @@ impl Arbiter {
             delta.take_row(&old.named(name));
         }
         delta.add_row(&row);
-        delta.at = change_time(old, facts, key);
+        delta.at = change_time(old, facts, key, hearing.window_ns);
         Enacted { row: Some(row), delta }
     }
 
@@ -200,7 +200,7 @@ impl Arbiter {
         let mut delta = Delta::default();
         let Some(old) = old else { return Enacted { row: None, delta } };
         self.leave_trail();
-        self.writer.meta_mut(old.child).floor = key;
+        self.raise_floor(old.child, key, site.moved);
         self.prune(old.child, key, site.moved, key.stamp());
         if !facts_go || old.marks.has(Marks::PLACEHOLDER) {
             return Enacted { row: None, delta };
@@ -227,12 +227,12 @@ impl Arbiter {
 }
 
 /// When the change that evidence shows took place: the observation's time for the kernel's word, else what the
-/// storage says, but not later than it was seen.
-pub(super) fn change_time(old: Option<&Old>, facts: &Facts, key: Key) -> Stamp {
+/// storage says, but not later than it was seen. The key of what was scanned lies before that by the mount's window.
+pub(super) fn change_time(old: Option<&Old>, facts: &Facts, key: Key, window_ns: i64) -> Stamp {
     match old {
         Some(old) if old.facts == *facts => Stamp::MIN,
         Some(_) | None if key.tier() == Tier::Scan => {
-            Stamp(facts.mtime.0.max(facts.ctime.0)).min(key.stamp())
+            Stamp(facts.mtime.0.max(facts.ctime.0)).min(key.stamp().plus(window_ns))
         }
         Some(_) | None => key.stamp(),
     }

@@ -1,6 +1,6 @@
 //! What agents of 0.8 are asked to look at: files that may be incomplete, and paths that their last audit lacked.
 
-use crate::entry::Row;
+use crate::entry::{Marks, Row};
 use crate::id::{DirId, Revision, StorageId};
 use crate::path::ViewPath;
 use crate::query::args::Limit;
@@ -60,7 +60,8 @@ fn absent(snapshot: &Snapshot, args: &SentinelArgs) -> impl Iterator<Item = View
     let lacks = move |row: &Row<'_>, since: Stamp| {
         let below = (row.child != DirId::NONE).then(|| tree.meta(row.child).presence);
         let seen = row.key.max(below.unwrap_or_default());
-        seen.stamp() < since && row.facts.is_hearsay()
+        // A suspect is among the others already.
+        seen.stamp() < since && row.facts.is_hearsay() && !row.marks.has(Marks::SUSPECT)
     };
     let rows = snapshot.lacking(args.storage).flat_map(move |(dir, since)| {
         tree.entries(dir).rows().filter(move |row| lacks(row, since)).map(move |row| (dir, row))

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::entry::{Marks, Row};
 use crate::id::{DirId, Revision};
+use crate::key::Tier;
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::nearest_dir;
@@ -13,6 +14,9 @@ use crate::time::{Now, SECOND, Stamp};
 /// How long a subtree must have been quiet when nothing is said: as long as a file that was just written counts as
 /// possibly incomplete.
 pub const QUIET_DEFAULT_SEC: u64 = 30;
+
+/// Directories below one that are looked at one by one, for listings later than what is known of the whole.
+const LISTED_MAX: usize = 1024;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +108,8 @@ pub struct Settled {
     pub trust: Trust,
 }
 
-/// Whether the subtree at a path has come to rest; O(depth), whatever its size.
+/// Whether the subtree at a path has come to rest; O(depth), whatever its size, but for a bounded look at the directories
+/// of a small one whose writers are not all watched.
 ///
 /// # Errors
 /// [`NotFound`] when nothing is known there.
@@ -114,7 +119,7 @@ pub fn settled(snapshot: &Snapshot, now: Now, args: &SettledArgs) -> Result<Sett
     let trust = snapshot.trust(now, dir);
     let pending = pending(snapshot, &row, dir);
     let (basis, as_of) = as_of(snapshot, now, dir);
-    let last_change = last_change(snapshot, &row);
+    let last_change = last_change(snapshot, &row, dir);
     let quiet_for_ns = as_of.zip(last_change).map(|(as_of, change)| as_of.since(change));
     let wanted = i64::try_from(args.quiet_sec).unwrap_or(i64::MAX).saturating_mul(SECOND);
     let mut reasons = Vec::new();
@@ -156,24 +161,26 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
     }
 }
 
-/// Up to when a change would be known. A listing proves only what stood still until it began; below a directory with
-/// subdirectories that is the begin of the last scan of everything.
+/// Up to when a change would be known. A listing proves only what stood still until it began, and that a directory has
+/// not changed proves nothing of writes into its files: so it is the oldest listing of what is below. What a cache may have
+/// answered counts from as much earlier.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
     if snapshot.writers_watched_below(dir) {
         return (Basis::Realtime, Some(now.wall));
     }
-    let scanned = snapshot.scanned_below(dir);
-    let meta = snapshot.tree().meta(dir);
-    let listed = Some(meta.verified).filter(|at| meta.totals.dirs == 0 && *at > Stamp::MIN);
-    (Basis::Listing, scanned.max(listed))
+    (Basis::Listing, snapshot.read_since(dir).max(snapshot.listed_since(dir, LISTED_MAX)))
 }
 
-/// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation.
-fn last_change(snapshot: &Snapshot, row: &Row<'_>) -> Option<Stamp> {
+/// A file's own change is the later of its times, which the storage wrote; it cannot lie after the observation. That of a
+/// directory counts beside what is below it: an empty one has nothing else, and its times move with its entries.
+fn last_change(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Option<Stamp> {
+    let window_ns = if row.key.tier() == Tier::Scan { snapshot.window_below(dir) } else { 0 };
+    let seen = row.key.stamp().plus(window_ns);
+    let own = Stamp(row.facts.mtime.max(row.facts.ctime).0).min(seen);
     let at = if row.child == DirId::NONE {
-        Stamp(row.facts.mtime.max(row.facts.ctime).0).min(row.key.stamp())
+        own
     } else {
-        snapshot.tree().meta(row.child).totals.last_change
+        own.max(snapshot.tree().meta(row.child).totals.last_change)
     };
     Some(at).filter(|at| *at > Stamp::MIN)
 }

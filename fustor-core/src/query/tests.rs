@@ -663,20 +663,42 @@ fn watched_writers_settle_with_time() {
 }
 
 #[test]
-fn unwatched_writers_settle_by_the_last_whole_scan_only() {
+fn unwatched_writers_settle_by_the_oldest_listing() {
+    let mut scene = Scene::new(false);
+    scene.cycle(CyclePhase::Begin, 1);
+    scene.list(2, "/", &[("d", DIR)]);
+    let never = rest(&scene, 5000, "/", 0);
+    assert_eq!(
+        (never.settled, never.as_of, &never.reasons[..]),
+        (false, None, &[SettledReason::NeverVerified, SettledReason::Unlisted][..])
+    );
+    scene.list(3, "/d", &[("x", file(1, 1))]);
+    let leaf = rest(&scene, 5000, "/d", 0);
+    assert_eq!((leaf.basis, leaf.as_of), (Basis::Listing, Some(at(3).wall)));
+    assert_eq!(rest(&scene, 5000, "/", 0).as_of, Some(at(2).wall));
+    scene.cycle(CyclePhase::End, 4);
+    assert_eq!(scene.snapshot().read_since(crate::DirId::ROOT), Some(at(1).wall));
+}
+
+/// That a directory has not changed says nothing of writes into its files.
+#[test]
+fn a_pass_over_what_has_not_changed_proves_names_and_no_contents() {
     let mut scene = Scene::new(false);
     scene.cycle(CyclePhase::Begin, 1);
     scene.list(2, "/", &[("d", DIR)]);
     scene.list(3, "/d", &[("x", file(1, 1))]);
-    let never = rest(&scene, 5000, "/", 0);
-    assert_eq!(
-        (never.settled, never.as_of, &never.reasons[..]),
-        (false, None, &[SettledReason::NeverVerified][..])
-    );
-    let leaf = rest(&scene, 5000, "/d", 0);
-    assert_eq!((leaf.basis, leaf.as_of), (Basis::Listing, Some(at(3).wall)));
     scene.cycle(CyclePhase::End, 4);
-    assert_eq!(rest(&scene, 5000, "/", 0).as_of, Some(at(1).wall));
+    scene.cycle(CyclePhase::Begin, 1000);
+    scene.cycle(CyclePhase::PassEnd { read_since: boot(2) }, 1001);
+    let cycles = scene.snapshot().cycles();
+    assert_eq!((cycles.completed, cycles.last_begin), (2, Some(at(1000).wall)));
+    assert_eq!(cycles.read_since, Some(at(2).wall));
+    assert_eq!(rest(&scene, 5000, "/", 0).as_of, Some(at(2).wall));
+    assert_eq!(rest(&scene, 5000, "/d", 0).as_of, Some(at(3).wall));
+    // An agent that claims to have read after its own scan began is not believed.
+    scene.cycle(CyclePhase::Begin, 2000);
+    scene.cycle(CyclePhase::PassEnd { read_since: boot(3000) }, 2001);
+    assert_eq!(scene.snapshot().cycles().read_since, Some(at(2000).wall));
 }
 
 #[test]

@@ -171,10 +171,12 @@ impl Jobs {
         open.into_iter().map(|job| job.id).collect()
     }
 
-    /// Running jobs that a session has.
+    /// Running jobs that a session has, the oldest first.
     pub(super) fn of(&self, runner: SessionId) -> Vec<JobId> {
         let own = |job: &&Job| job.runner == Some(runner);
-        self.running_jobs().filter(own).map(|job| job.id).collect()
+        let mut own: Vec<&Job> = self.running_jobs().filter(own).collect();
+        own.sort_by_key(|job| (job.deadline, job.id));
+        own.into_iter().map(|job| job.id).collect()
     }
 
     /// Whether a job can still be given to another session.

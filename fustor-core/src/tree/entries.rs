@@ -253,7 +253,7 @@ fn put_in_block(block: &mut Block, row: &Row<'_>, hint: usize) -> Option<Vec<Blo
     let place = block.reader().find_near(row.name, hint);
     match place {
         Ok(i) => {
-            if block.kind(i).is_dir() == row.facts.kind.is_dir() && block.patch(i, row) {
+            if block.patch(i, row) {
                 return None;
             }
         }

@@ -126,21 +126,17 @@ impl Tree {
     /// The path of a directory; `None` when it is no longer attached to the root.
     #[must_use]
     pub fn path_of(&self, dir: DirId) -> Option<ViewPath> {
-        let mut chain = Vec::new();
+        let mut upward = Vec::with_capacity(16);
         let mut at = dir;
         while at != DirId::ROOT {
-            if at == DirId::NONE || self.meta(at).flags.has(Flags::GHOST) {
+            let meta = (at != DirId::NONE).then(|| self.meta(at))?;
+            if meta.flags.has(Flags::GHOST) {
                 return None;
             }
-            chain.push(at);
-            at = self.meta(at).parent;
+            upward.push(self.entries(at).own_name());
+            at = meta.parent;
         }
-        let mut bytes = Vec::new();
-        for dir in chain.into_iter().rev() {
-            bytes.push(b'/');
-            bytes.extend_from_slice(self.entries(dir).own_name());
-        }
-        if bytes.is_empty() { Some(ViewPath::root()) } else { ViewPath::parse(&bytes).ok() }
+        ViewPath::of_names_upward(&upward)
     }
 
     /// Whether a directory hangs on the root.

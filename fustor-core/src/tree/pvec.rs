@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// A vector whose clone costs one reference count. Leaves hold `2^LEAF` values, inner nodes `2^INNER` nodes; a write
 /// after a clone copies one node a level. Values beyond the end of the last leaf are `T::default()`.
 #[derive(Clone, Debug)]
-pub(crate) struct PersistentVec<T, const LEAF: u32 = 5, const INNER: u32 = 5> {
+pub(crate) struct PersistentVec<T, const LEAF: u32 = 3, const INNER: u32 = 6> {
     root: Option<Node<T>>,
     /// Levels of inner nodes above the leaves.
     height: u32,

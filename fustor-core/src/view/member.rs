@@ -42,6 +42,7 @@ impl Member {
         group_by_path(&mut events);
         let mut hearing = Hearing::new(now, &batch, applied);
         self.arbiter.note_agent(&hearing, &events);
+        self.arbiter.note_window(batch.cache_window_ns);
         for event in events {
             if self.storage.root_changed {
                 hearing.count(Verdict::Refused(Refusal::RootChanged));
@@ -113,24 +114,29 @@ impl Member {
 
     fn cycle(&mut self, hearing: &mut Hearing<'_>, phase: CyclePhase, stamp: BootTime) -> Verdict {
         let stamp = hearing.stamp(stamp);
-        match phase {
+        let read_since = match phase {
             CyclePhase::Begin => {
                 self.arbiter.begin_round();
                 self.cycles.running_since = Some(stamp);
+                return Verdict::Applied;
             }
-            CyclePhase::End => {
-                let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
-                let read_since = self.arbiter.end_round(hearing, begin);
-                self.cycles.completed += 1;
-                self.cycles.last_begin = read_since.or(self.cycles.last_begin);
-                self.cycles.last_end = Some(stamp);
-            }
-        }
+            CyclePhase::End => Stamp(i64::MAX),
+            CyclePhase::PassEnd { read_since } => hearing.known_since(hearing.stamp(read_since)),
+        };
+        let Some(begin) = self.cycles.running_since.take() else { return Verdict::Stale };
+        let looked_since = self.arbiter.end_round(hearing, begin);
+        self.cycles.completed += 1;
+        self.cycles.last_begin = looked_since.or(self.cycles.last_begin);
+        // Told by an agent that knows all that was read in its life; never later than the scan itself.
+        let read_since = looked_since.map(|looked| looked.min(read_since));
+        self.cycles.read_since = read_since.or(self.cycles.read_since);
+        self.cycles.last_end = Some(stamp);
         Verdict::Applied
     }
 
     pub(super) fn tick(&mut self, now: Now, applied: &mut Applied) {
         let mut hearing = Hearing::of_storage(now, self.storage_id(), applied);
+        self.arbiter.note_tick(now.wall);
         self.arbiter.expire_moves(now.wall);
         self.arbiter.recheck_suspects(&mut hearing);
         self.arbiter.settle_contests(&mut hearing);
@@ -221,6 +227,7 @@ impl Member {
             cycles: self.cycles,
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
+            window_ns: arbiter.window_ns(),
         }
     }
 }

@@ -61,6 +61,7 @@ fn config(args: WatchArgs, settled_in: fn()) -> WatchConfig {
         max_tree_items: args.max_tree_items,
         hot_file_threshold: args.hot_file_threshold,
         audit_interval: args.audit_interval,
+        verify_within: args.verify_within,
         watch: !args.no_watch,
         exclude: args.exclude,
         settled_in,

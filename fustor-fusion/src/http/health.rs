@@ -51,6 +51,7 @@ fn describe(asked: &Asked) -> Value {
         "scans": {
             "completed": cycles.completed,
             "last_begin": cycles.last_begin.map(seconds),
+            "read_since": cycles.read_since.map(seconds),
             "last_end": cycles.last_end.map(seconds),
             "running_since": cycles.running_since.map(seconds),
         },

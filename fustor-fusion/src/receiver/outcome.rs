@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use fustor_core::session::{Admission, AdmitError, Duties, Head};
-use fustor_core::{Batch, CyclePhase, Event, Lane, SessionId, Verdicts};
+use fustor_core::{Batch, Event, Lane, SessionId, Verdicts};
 use tokio::time::Instant;
 
 use super::session::gone;
@@ -88,8 +88,8 @@ struct Follows {
 
 impl Follows {
     fn of(batch: &Batch, duties: Duties) -> Self {
-        let has = |wanted: CyclePhase| {
-            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if *phase == wanted);
+        let has = |end: bool| {
+            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if phase.is_end() == end);
             duties == Duties::Allowed && batch.events.iter().any(is)
         };
         let renames = batch.events.iter().filter_map(|event| match event {
@@ -104,11 +104,7 @@ impl Follows {
             | Event::RootLost { .. }
             | Event::Remark(_) => None,
         });
-        Self {
-            cycle_began: has(CyclePhase::Begin),
-            cycle_ended: has(CyclePhase::End),
-            renames: renames.collect(),
-        }
+        Self { cycle_began: has(false), cycle_ended: has(true), renames: renames.collect() }
     }
 
     fn tell(

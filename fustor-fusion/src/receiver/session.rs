@@ -173,6 +173,7 @@ fn created_body(inlet: &Inlet, pipe: &Pipe, created: &Created, is_legacy: bool) 
             rows: limits.rows as u64,
             in_flight: created.in_flight,
         }),
+        passes: (!is_legacy).then_some(true),
     })
 }
 
@@ -191,8 +192,9 @@ pub(super) async fn heartbeat(
     let sent = request.clock_ns;
     let beat = beat(request, held.is_zero());
     let lost = |error: SessionError| gone(&error);
-    let received = pipe.storage().now().wall;
     let mut pulse = pipe.storage().act(|roster, now| roster.beat(now, id, beat)).map_err(lost)?;
+    // As the roster has noted it: it takes no other for the time of this exchange.
+    let received = pulse.received;
     if !held.is_zero() && pulse.orders.is_empty() && pulse.scans.is_empty() {
         hold(&mut inlet, &pipe, id, pulse.role, held).await;
         pulse = pipe.storage().act(|roster, now| roster.answer_held(now, id)).map_err(lost)?;

@@ -41,8 +41,10 @@ pub struct FeedConfig {
     pub watch: bool,
     /// What is not looked at.
     pub exclude: Vec<String>,
-    /// How often everything is read again.
+    /// How often everything is looked at again.
     pub audit_interval: Duration,
+    /// Within which time also what looks unchanged is read again.
+    pub verify_within: Option<Duration>,
 }
 
 /// Why a feed did not start.
@@ -88,7 +90,9 @@ impl Feed {
         host.feed(Lane::Control, attach(root, config.watch && !shared))?;
         let (sink, outlet) = outbox();
         let (watch, exclude) = (config.watch, config.exclude.clone());
-        let source_config = SourceConfig { watch, exclude, ..SourceConfig::new(&config.root) };
+        let verify_within = config.verify_within;
+        let source_config =
+            SourceConfig { watch, exclude, verify_within, ..SourceConfig::new(&config.root) };
         let source = Arc::new(fustor_agent::start(source_config, sink)?);
         let stop = Arc::new(AtomicBool::new(false));
         let pump = Pump { host: host.clone(), cache_window_ns: cache_window_ns(storage) };
@@ -199,7 +203,7 @@ fn forward(host: &ViewHost, source: &Source) {
     }
 }
 
-/// Reads everything again from time to time; never while another scan is under way.
+/// Looks at everything again from time to time, and reads what has changed; never while another scan is under way.
 fn audit(host: &ViewHost, source: &Source, stop: &AtomicBool, every: Duration) {
     let mut due = Instant::now() + every;
     while !stop.load(Ordering::Relaxed) {
@@ -211,7 +215,7 @@ fn audit(host: &ViewHost, source: &Source, stop: &AtomicBool, every: Duration) {
         let cycles = host.snapshot().cycles();
         if cycles.completed > 0 && cycles.running_since.is_none() {
             tracing::debug!(view = host.name(), "an audit begins");
-            source.rescan();
+            source.audit();
         }
         due = Instant::now() + every;
     }

@@ -39,6 +39,8 @@ pub struct WatchConfig {
     pub hot_file_threshold: Duration,
     /// How often everything is read again.
     pub audit_interval: Duration,
+    /// Within which time also what looks unchanged is read again; `None`: as the file system allows.
+    pub verify_within: Option<Duration>,
     /// Whether the kernel is asked for changes.
     pub watch: bool,
     /// What is not looked at.
@@ -166,6 +168,7 @@ impl Views {
             watch: config.watch,
             exclude: config.exclude.clone(),
             audit_interval: config.audit_interval,
+            verify_within: config.verify_within,
         };
         let feed = Feed::start(&host, &feed)?;
         if feed.shared_storage() && config.watch {
@@ -216,6 +219,9 @@ fn describe(config: &WatchConfig, root: &Path, source: Weak<Source>) -> Describe
             "entries_read": progress.entries,
             "directories_read": progress.directories,
             "directories_left": progress.directories_left,
+            "directories_looked_at": progress.looked,
+            "directories_unchanged": progress.silent,
+            "oldest_reading_sec": progress.oldest_reading.map(|age| age.as_secs()),
             "queue": progress.queue_len,
             "errors": {"unreadable": errors.unreadable, "failing": errors.failing,
                        "hanging": errors.hanging, "restless": errors.restless},

@@ -110,6 +110,40 @@ fn clocks_are_exchanged_and_the_lease_is_renewed() {
     });
 }
 
+/// What a listing lacks is gone if it was seen before, by a clock that is known well enough to tell: that of a new
+/// session is not, to a second.
+#[test]
+fn an_exchange_of_clocks_tells_what_came_first() {
+    run(async {
+        let station = Station::start(TWO);
+        let began = std::time::Instant::now();
+        let clock = || SENT.0 + i64::try_from(began.elapsed().as_nanos()).unwrap();
+        let (agent, _) = open(&station, "a", 1).await;
+        let path = format!("session/{}/heartbeat", agent.session);
+        let mut exchange = Value::Null;
+        let mut known = true;
+        for n in 1..=200_u32 {
+            let beat = json!({"clock_ns": clock(), "exchange": exchange});
+            let reply = station.post(&path, &beat).await.json()["clock"].clone();
+            let (t1, t2, t3) = (&reply["t1"], &reply["t2"], &reply["t3"]);
+            exchange = json!({"t1": t1, "t2": t2, "t3": t3, "t4": clock()});
+            let seen = BootTime(clock());
+            let Event::Upsert { path, tier, facts, .. } = file("/f", 3) else { unreachable!() };
+            let upsert = Event::Upsert { path, stamp: seen, tier, facts };
+            post(&station, &agent, frame(&agent, Lane::Realtime, n, &[upsert])).await;
+            let mut events = scan();
+            let Event::Listing(listing) = &mut events[1] else { unreachable!() };
+            listing.stamp = seen.plus(fustor_core::SECOND * 9 / 10);
+            post(&station, &agent, frame(&agent, Lane::Scan, n, &events[1..2])).await;
+            known = station.get("/metadata?path=/f").await.status == StatusCode::OK;
+            if !known {
+                break;
+            }
+        }
+        assert!(!known, "no exchange counted");
+    });
+}
+
 #[test]
 fn a_held_heartbeat_is_answered_when_there_is_something_to_do() {
     run(async {

@@ -281,6 +281,24 @@ fn an_index_that_jumps_within_an_audit_makes_nothing_lacking() {
 }
 
 #[test]
+fn pages_of_what_to_look_at_are_bounded_and_begin_with_the_oldest() {
+    let mut world = World::new();
+    world.hear(10.0, snapshot(9.0, &["/d/", "/d/gone", "/d/stays"]));
+    world.hear(20.0, realtime(19.5, &["~/d/z"]));
+    world.hear(22.0, realtime(21.5, &["~/d/y"]));
+    world.hear(24.0, realtime(23.5, &["~/d/x", "~/d/z"]));
+    world.hear(600.0, audit(599.0, &["/d/", "/d/stays"]));
+    let page = |offset| {
+        let limit = crate::query::Limit::new(2).expect("a limit");
+        let args = crate::query::SentinelArgs { limit, offset, ..Default::default() };
+        let page = crate::query::sentinel(&world.view.snapshot(), at(600.0), &args);
+        (page.paths.iter().map(ToString::to_string).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(page(0), (vec!["/d/z".to_owned(), "/d/y".to_owned()], Some(2)), "each once");
+    assert_eq!(page(2), (vec!["/d/x".to_owned(), "/d/gone".to_owned()], None));
+}
+
+#[test]
 fn pages_go_round() {
     let mut peer = LegacyPeer::new(0);
     assert_eq!(peer.offset(), 0);

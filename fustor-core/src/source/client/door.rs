@@ -192,6 +192,17 @@ pub struct Grant {
     pub from: Seqs,
     /// Batches that may be under way at the same time.
     pub in_flight: u32,
+    /// Whether the server takes audits that pass over directories that have not changed.
+    pub passes: bool,
+}
+
+/// How much of the tree a scan reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Every directory, whatever was read before.
+    Everything,
+    /// Every directory is looked at, and read if it has changed since it was told or if its turn has come.
+    Changes,
 }
 
 /// Why there is no useful answer.
@@ -299,8 +310,8 @@ pub enum Action {
     },
     /// Send a batch.
     Push(Push),
-    /// Scan everything.
-    Scan,
+    /// Scan the whole tree.
+    Scan(Reading),
     /// Watch everything, and tell nothing of what is found.
     Walk,
     /// Do what the server asks for, and tell when it is done: [`super::Client::sealed`].

@@ -1,6 +1,6 @@
 //! Who leads, and the scans that a leader owes.
 
-use super::door::{Dialect, LeaseGrant, Phase, Role};
+use super::door::{Dialect, LeaseGrant, Phase, Reading, Role};
 use crate::time::BootTime;
 
 /// The lease and what was last heard of the role.
@@ -91,6 +91,8 @@ pub(super) struct Duty {
     walked: bool,
     /// Whether it has come to the end of that.
     watches_all: bool,
+    /// What the source has told may not have arrived: the next scan reads everything.
+    doubted: bool,
     pub(super) asked: u64,
     pub(super) had: u64,
 }
@@ -105,6 +107,7 @@ impl Duty {
             kind: Phase::Idle,
             walked: false,
             watches_all: false,
+            doubted: false,
             asked: 0,
             had: 0,
         }
@@ -113,6 +116,7 @@ impl Duty {
     /// A session that knows nothing of what was told before. True: the scan under way is worth nothing any more.
     pub(super) const fn start_over(&mut self) -> bool {
         self.scan = Scan::Owed;
+        self.doubted = true;
         self.tainted |= self.running && self.begun;
         self.tainted
     }
@@ -150,19 +154,28 @@ impl Duty {
         self.scan = Scan::Owed;
     }
 
-    /// Whether to ask the source for a scan now.
-    pub(super) fn begin(&mut self, now: BootTime) -> bool {
+    /// Something that the source has told is not with the server, and nobody else would notice for long.
+    pub(super) const fn doubt(&mut self) {
+        self.doubted = true;
+    }
+
+    /// The scan to ask the source for now, if any; `passes`: whether the server takes one that does not read everything.
+    pub(super) fn begin(&mut self, now: BootTime, passes: bool) -> Option<Reading> {
         let due = match self.scan {
             Scan::Owed => true,
             Scan::Had { next } => next.is_some_and(|next| next <= now),
         };
         if !due || self.running {
-            return false;
+            return None;
         }
         self.kind = self.next_kind();
         (self.running, self.tainted, self.begun, self.walked) = (true, false, false, true);
         self.asked += 1;
-        true
+        let doubted = std::mem::take(&mut self.doubted);
+        match self.kind {
+            Phase::Audit if passes && !doubted => Some(Reading::Changes),
+            Phase::Audit | Phase::Snapshot | Phase::Idle => Some(Reading::Everything),
+        }
     }
 
     /// Whether to have everything watched without a scan.

@@ -53,11 +53,11 @@ impl Duties {
 impl Parcel {
     /// Whether it begins a scan, and whether it ends one.
     pub(super) fn cycle(&self) -> (bool, bool) {
-        let has = |wanted: CyclePhase| {
-            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if *phase == wanted);
+        let has = |end: bool| {
+            let is = |e: &Event| matches!(e, Event::Cycle { phase, .. } if phase.is_end() == end);
             self.is_duty && self.events.iter().any(is)
         };
-        (has(CyclePhase::Begin), has(CyclePhase::End))
+        (has(false), has(true))
     }
 }
 
@@ -189,7 +189,7 @@ impl Track {
         let mut ended = self.spool.drop_cycles();
         for parcel in self.sealed.iter_mut().filter(|parcel| parcel.is_duty) {
             let is_end =
-                |event: &Event| matches!(event, Event::Cycle { phase: CyclePhase::End, .. });
+                |event: &Event| matches!(event, Event::Cycle { phase, .. } if phase.is_end());
             ended |= parcel.events.iter().any(is_end);
             let rest = parcel.events.iter().filter(|event| !is_cycle(event)).cloned();
             parcel.events = rest.collect();
@@ -249,7 +249,7 @@ pub(super) fn phase_after(before: Phase, events: &[Event], begins: Phase) -> Pha
     });
     match last {
         Some(CyclePhase::Begin) => begins,
-        Some(CyclePhase::End) => Phase::Idle,
+        Some(CyclePhase::End | CyclePhase::PassEnd { .. }) => Phase::Idle,
         None => before,
     }
 }

@@ -88,6 +88,8 @@ struct Session {
     timeout_ns: i64,
     audit_ns: Option<i64>,
     in_flight: usize,
+    /// Whether it takes audits that pass over what has not changed.
+    passes: bool,
     lease: Lease,
     heard: BootTime,
     beat_due: BootTime,
@@ -163,7 +165,11 @@ impl Client {
     fn spool(&mut self, now: BootTime, lane: Lane, event: Event) {
         match event {
             Event::Cycle { phase: CyclePhase::Begin, .. } => self.duty.began(),
-            Event::Cycle { phase: CyclePhase::End, .. } if !self.duty.ended() => return,
+            Event::Cycle { phase: CyclePhase::End | CyclePhase::PassEnd { .. }, .. }
+                if !self.duty.ended() =>
+            {
+                return;
+            }
             _ => {}
         }
         let spool = &mut self.tracks[index(lane)].spool;
@@ -288,6 +294,7 @@ impl Client {
             timeout_ns: grant.timeout_ns,
             audit_ns: grant.audit_ns,
             in_flight: usize::try_from(grant.in_flight).unwrap_or(1).max(1),
+            passes: grant.passes,
             lease,
             heard: sent,
             beat_due: now,
@@ -319,6 +326,7 @@ impl Client {
             self.delivered(now, &parcel, Duties::of(&parcel, false));
         }
         if lost {
+            self.duty.doubt();
             // It was acknowledged and is not there any more: nobody has it.
             self.open_gaps(now, vec![ViewPath::root()], GapReason::AgentAbsent);
         }
@@ -419,7 +427,10 @@ impl Client {
                 }
             }
             PushReply::Gone => self.lose_session(now),
-            PushReply::Rejected => track.give_up(at, now),
+            PushReply::Rejected => {
+                track.give_up(at, now);
+                self.duty.doubt();
+            }
             PushReply::Failed(failure) => {
                 // Several batches that fail together are one failure.
                 if now >= session.push_due {
@@ -527,9 +538,10 @@ impl Client {
         if !session.lease.is_known(now) || self.closing.is_some() {
             return;
         }
-        match session.lease.role(now) {
-            Role::Leader if self.duty.begin(now) => actions.push(Action::Scan),
-            Role::Leader | Role::Follower => {
+        let leads = session.lease.role(now) == Role::Leader;
+        match leads.then(|| self.duty.begin(now, session.passes)).flatten() {
+            Some(reading) => actions.push(Action::Scan(reading)),
+            None => {
                 if self.duty.walk() {
                     actions.push(Action::Walk);
                 }

@@ -19,7 +19,7 @@ mod spool;
 
 pub use door::{
     Action, BeatReply, ClientConfig, ClientStatus, CreateReply, Dialect, Failure, Grant, HoldReply,
-    LeaseGrant, Order, Phase, Push, PushReply, Resume, Role, Seqs, Standing, Task, WALKED,
+    LeaseGrant, Order, Phase, Push, PushReply, Reading, Resume, Role, Seqs, Standing, Task, WALKED,
 };
 pub use lane::WINDOWS;
 pub use machine::Client;

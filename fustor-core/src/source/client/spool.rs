@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::event::{CyclePhase, Event};
+use crate::event::Event;
 use crate::key::Tier;
 use crate::path::ViewPath;
 
@@ -212,7 +212,7 @@ impl Spool {
         let mut ended = false;
         for item in cycles {
             let Some(Item::Event(event)) = item else { continue };
-            ended |= matches!(event, Event::Cycle { phase: CyclePhase::End, .. });
+            ended |= matches!(event, Event::Cycle { phase, .. } if phase.is_end());
             self.without(&event);
         }
         ended

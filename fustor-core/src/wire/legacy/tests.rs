@@ -414,6 +414,22 @@ fn in_an_audit_only_a_complete_listing_judges_its_directory() {
 }
 
 #[test]
+fn rows_of_a_scan_have_all_six_columns_and_the_root_has_no_name() {
+    let text = pages(&[listing("/", true)], "snapshot", false).remove(0);
+    let page: Value = serde_json::from_str(&text).unwrap();
+    let columns = ["path", "file_name", "size", "modified_time", "created_time", "is_directory"];
+    let events = page["events"].as_array().unwrap();
+    let rows: Vec<&Value> =
+        events.iter().flat_map(|event| event["rows"].as_array().unwrap()).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!((&rows[0]["path"], &rows[0]["file_name"]), (&json!("/"), &json!("")));
+    assert_eq!((&rows[2]["path"], &rows[2]["file_name"]), (&json!("/sub"), &json!("sub")));
+    for row in rows {
+        assert!(columns.iter().all(|column| !row[*column].is_null()), "{row}");
+    }
+}
+
+#[test]
 fn scans_say_what_they_belong_to() {
     let sources = |source_type| {
         let events = [listing("/", true), upsert(b"/x", Tier::Scan)];

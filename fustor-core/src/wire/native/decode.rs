@@ -199,9 +199,16 @@ impl Frame<'_> {
                 Event::Covered { dir: self.path(reader, at)? }
             }
             Tag::Cycle => {
-                let end = flag(detail).ok_or(unknown)?;
-                let phase = if end { CyclePhase::End } else { CyclePhase::Begin };
-                Event::Cycle { phase, stamp: self.stamp(reader)? }
+                if detail > 2 {
+                    return Err(unknown);
+                }
+                let stamp = self.stamp(reader)?;
+                let phase = match detail {
+                    0 => CyclePhase::Begin,
+                    1 => CyclePhase::End,
+                    _ => CyclePhase::PassEnd { read_since: self.stamp(reader)? },
+                };
+                Event::Cycle { phase, stamp }
             }
             Tag::RootLost => {
                 plain?;

@@ -109,8 +109,11 @@ impl Frame<'_> {
                 self.path(body, dir);
             }
             Event::Cycle { phase, stamp } => {
-                tag(body, Tag::Cycle, u8::from(*phase == CyclePhase::End));
+                tag(body, Tag::Cycle, cycle_number(*phase));
                 self.stamp(body, *stamp);
+                if let CyclePhase::PassEnd { read_since } = phase {
+                    self.stamp(body, *read_since);
+                }
             }
             Event::RootLost { stamp } => {
                 tag(body, Tag::RootLost, 0);
@@ -178,6 +181,14 @@ const fn lane_number(lane: Lane) -> u8 {
         Lane::Control => 0,
         Lane::Realtime => 1,
         Lane::Scan => 2,
+    }
+}
+
+const fn cycle_number(phase: CyclePhase) -> u8 {
+    match phase {
+        CyclePhase::Begin => 0,
+        CyclePhase::End => 1,
+        CyclePhase::PassEnd { .. } => 2,
     }
 }
 

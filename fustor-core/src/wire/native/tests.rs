@@ -140,7 +140,11 @@ fn event() -> impl Strategy<Value = Event> {
         U::Restless,
         U::Excluded,
     ]);
-    let phase = prop::sample::select(vec![CyclePhase::Begin, CyclePhase::End]);
+    let phase = prop_oneof![
+        Just(CyclePhase::Begin),
+        Just(CyclePhase::End),
+        stamp().prop_map(|read_since| CyclePhase::PassEnd { read_since }),
+    ];
     prop_oneof![
         3 => (any_path(), stamp(), tier, facts())
             .prop_map(|(path, stamp, tier, facts)| Event::Upsert { path, stamp, tier, facts }),
@@ -306,7 +310,7 @@ fn lengths_beyond_the_frame_are_refused_without_room_for_them() {
 fn a_bad_event_is_refused_alone() {
     let good: &[u8] = &[0x01, 0, 2, b'/', b'a', 0];
     let huge = [&[0x01, 0][..], &[0xff; 9], &[1, b'/', 0]].concat();
-    let cases: [(&[u8], EventFault); 13] = [
+    let cases: [(&[u8], EventFault); 15] = [
         (&[0x01, 0, 3, b'/', b'.', b'.', 0], PathError::Dots("/..".to_owned()).into()),
         (&[0x01, 0, 3, b'/', 0, b'a', 0], PathError::Nul("/\0a".to_owned()).into()),
         (&[0x01, 0, 0, 0], PathError::Empty.into()),
@@ -319,7 +323,9 @@ fn a_bad_event_is_refused_alone() {
         (&[0x11, 0, 1, b'/', 0], EventFault::Tag(0x11)),
         (&[0x30, 0, 1, b'/', 0], EventFault::Tag(0x30)),
         (&[0x54, 0, 1, b'/', 0], EventFault::Tag(0x54)),
-        (&[0x27, 0], EventFault::Tag(0x27)),
+        (&[0x37, 0], EventFault::Tag(0x37)),
+        (&[0x27, 0], EventFault::Truncated),
+        (&[0x17, 0, 0], EventFault::Trailing),
     ];
     for (bad, expected) in cases {
         let frame = sealed(&[good, bad, good]);

@@ -194,6 +194,9 @@ pub struct CreateReply {
     /// What fusion takes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Intake>,
+    /// Whether an audit may pass over directories that have not changed, and say so at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passes: Option<bool>,
 }
 
 /// A lease that was granted.

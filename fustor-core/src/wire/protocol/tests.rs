@@ -139,6 +139,7 @@ fn native_answers_survive() {
         resumed: Some(true),
         resume_from: Some(seqs),
         limits: Some(Intake { body_bytes: 1, rows: 2, in_flight: 4 }),
+        passes: Some(true),
         ..CreateReply::default()
     });
 }

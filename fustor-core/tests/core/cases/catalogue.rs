@@ -8,6 +8,8 @@ use super::{FILES, check};
 
 /// The catalogue: `id | status | behaviour`, one a line.
 const CATALOGUE: &str = include_str!("catalogue.txt");
+/// The page that names each known gap, in a line of a table that begins with its id.
+const PAGE: &str = include_str!("../../../../docs/testing.md");
 /// How many behaviours each area has, with the numbers that were never given out.
 const AREAS: &[(char, u32, &[u32])] = &[
     ('A', 38, &[13, 25, 28]),
@@ -16,7 +18,17 @@ const AREAS: &[(char, u32, &[u32])] = &[
     ('D', 15, &[13]),
     ('E', 18, &[12, 15]),
     ('F', 36, &[17, 19, 22, 24, 25]),
+    ('G', 12, &[9]),
+    ('H', 24, &[11, 22]),
+    ('I', 14, &[10]),
+    ('J', 10, &[]),
+    ('N', 21, &[8, 15, 16]),
+    ('P', 19, &[12, 13]),
+    ('Q', 23, &[15, 17]),
+    ('R', 36, &[8, 14, 17, 32]),
+    ('S', 16, &[]),
     ('X', 28, &[22, 23]),
+    ('Y', 10, &[6]),
 ];
 /// Files whose cases have names instead of numbers.
 const UNNUMBERED: &[&str] = &["legacy", "storages", "regressions"];
@@ -26,7 +38,10 @@ enum Status<'a> {
     Case,
     Otherwise(&'a str),
     NotApplicable(&'a str),
-    CoveredBy(&'a str),
+    /// Functions that are tests, each with its file.
+    Tests(Vec<(&'a str, &'a str)>),
+    /// The behaviour is wanted and not there.
+    KnownGap(&'a str),
 }
 
 fn status(text: &str) -> Option<Status<'_>> {
@@ -34,7 +49,15 @@ fn status(text: &str) -> Option<Status<'_>> {
         None if text == "case" => Some(Status::Case),
         Some(("decided otherwise", why)) if why.len() > 10 => Some(Status::Otherwise(why)),
         Some(("not applicable", why)) if why.len() > 10 => Some(Status::NotApplicable(why)),
-        Some(("covered by", test)) if !test.is_empty() => Some(Status::CoveredBy(test)),
+        Some(("known gap", what)) if what.len() > 10 => Some(Status::KnownGap(what)),
+        Some(("test", _)) => {
+            let (_, named) = text.split_once(':')?;
+            named
+                .split(',')
+                .map(|test| test.trim().split_once("::"))
+                .collect::<Option<_>>()
+                .map(Status::Tests)
+        }
         Some(_) | None => None,
     }
 }
@@ -44,7 +67,7 @@ fn faults(
     catalogue: &str,
     ids: &BTreeSet<String>,
     cases: &BTreeSet<String>,
-    tests: &dyn Fn(&str) -> bool,
+    is_test: &dyn Fn(&str, &str) -> bool,
 ) -> Vec<String> {
     let mut listed = BTreeMap::new();
     let mut faults = Vec::new();
@@ -57,10 +80,17 @@ fn faults(
         match status(text) {
             None => faults.push(format!("{id}: no status: {text}")),
             Some(Status::Case) if !cases.contains(id) => faults.push(format!("{id}: no case")),
-            Some(Status::CoveredBy(test)) if !tests(test) => {
-                faults.push(format!("{id}: no test is called {test}"));
+            Some(Status::Tests(tests)) => {
+                let missing = tests.into_iter().filter(|(file, test)| !is_test(file, test));
+                faults
+                    .extend(missing.map(|(file, test)| format!("{id}: no test {test} in {file}")));
             }
-            Some(_) => {}
+            Some(
+                Status::Case
+                | Status::Otherwise(_)
+                | Status::NotApplicable(_)
+                | Status::KnownGap(_),
+            ) => {}
         }
         if behaviour.len() < 15 || listed.insert(id.to_owned(), ()).is_some() {
             faults.push(format!("{id}: listed twice, or says too little"));
@@ -81,33 +111,44 @@ fn ids() -> BTreeSet<String> {
     AREAS.iter().flat_map(area).collect()
 }
 
-/// The text of every Rust file of the workspace, for looking up tests.
-fn sources() -> String {
+/// Whether a file of the workspace has a test of this name.
+fn is_test(file: &str, test: &str) -> bool {
     let core = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut open = vec![core.parent().expect("the core lies in the workspace").to_owned()];
-    let mut text = String::new();
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let (path, name) = (entry.path(), entry.file_name());
-            let name = name.to_string_lossy();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
-                open.push(path);
-            } else if name.ends_with(".rs") {
-                text += &fs::read_to_string(path).unwrap_or_default();
-            }
-        }
-    }
-    text
+    let workspace = core.parent().expect("the core lies in the workspace");
+    let text = fs::read_to_string(workspace.join(file)).unwrap_or_default();
+    holds_test(&text, test)
+}
+
+/// Whether a function of this name stands there under an attribute that makes it a test.
+fn holds_test(text: &str, test: &str) -> bool {
+    let Some(at) = text.find(&format!("fn {test}(")) else { return false };
+    let above = text[..at].lines().rev().skip(usize::from(!text[..at].ends_with('\n')));
+    let mut above =
+        above.map(str::trim).take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+    above.any(|line| line == "#[test]" || line.starts_with("#[tokio::test"))
+}
+
+/// The ids of the behaviours that are known to be missing.
+fn known_gaps(catalogue: &str) -> BTreeSet<&str> {
+    let parts = catalogue.lines().filter_map(|line| line.split_once('|'));
+    let gaps = parts.filter(|(_, rest)| rest.trim_start().starts_with("known gap:"));
+    gaps.map(|(id, _)| id.trim()).collect()
 }
 
 #[test]
 fn every_behaviour_has_a_case_or_a_reason() {
     let all = FILES.iter().filter(|(name, _)| !UNNUMBERED.contains(name));
     let cases = all.flat_map(|(_, text)| check::cases(text)).map(|case| case.id.to_owned());
-    let sources = sources();
-    let tests = |name: &str| sources.contains(&format!("fn {name}("));
-    let faults = faults(CATALOGUE, &ids(), &cases.collect(), &tests);
+    let faults = faults(CATALOGUE, &ids(), &cases.collect(), &is_test);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_known_gap_is_told() {
+    let told = PAGE.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let all = ids();
+    let told: BTreeSet<&str> = told.map(|(id, _)| id).filter(|id| all.contains(*id)).collect();
+    assert_eq!(told, known_gaps(CATALOGUE), "docs/testing.md and the catalogue");
 }
 
 #[test]
@@ -122,14 +163,26 @@ fn no_id_is_used_twice() {
 fn a_catalogue_with_a_hole_is_refused() {
     let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
     let count = |text: &str, ids: &[&str], cases: &[&str]| {
-        faults(text, &set(ids), &set(cases), &|test| test == "known").len()
+        faults(text, &set(ids), &set(cases), &|file, test| (file, test) == ("a.rs", "known")).len()
     };
     let says = "something of some length";
     assert_eq!(count(&format!("A1 | case | {says}"), &["A1"], &["A1"]), 0);
     assert_eq!(count(&format!("A1 | case | {says}"), &["A1"], &[]), 1);
     assert_eq!(count("", &["A1"], &[]), 1);
-    assert_eq!(count(&format!("A1 | covered by: known | {says}"), &["A1"], &[]), 0);
-    assert_eq!(count(&format!("A1 | covered by: unknown | {says}"), &["A1"], &[]), 1);
+    assert_eq!(count(&format!("A1 | test: a.rs::known | {says}"), &["A1"], &[]), 0);
+    let two = format!("A1 | test: a.rs::known, b.rs::known, a.rs::other | {says}");
+    assert_eq!(count(&two, &["A1"], &[]), 2);
+    assert_eq!(count(&format!("A1 | test: known | {says}"), &["A1"], &[]), 1);
     assert_eq!(count(&format!("A1 | not applicable: | {says}"), &["A1"], &[]), 1);
+    assert_eq!(count(&format!("A1 | known gap: | {says}"), &["A1"], &[]), 1);
     assert_eq!(count("", &[], &["A1"]), 1);
+    let gap = format!("A1 | known gap: it is not there | {says}");
+    assert_eq!((count(&gap, &["A1"], &[]), known_gaps(&gap)), (0, BTreeSet::from(["A1"])));
+}
+
+#[test]
+fn a_function_is_a_test_by_its_attribute() {
+    let text = "#[test]\nfn one() {}\n\nfn two() {}\n    #[test]\n    /// Says more.\n    fn three(n: u8) {}\n";
+    assert!(holds_test(text, "one") && holds_test(text, "three"));
+    assert!(!holds_test(text, "two") && !holds_test(text, "four"));
 }

@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("queries", include_str!("queries.case")),
     ("legacy", include_str!("legacy.case")),
     ("storages", include_str!("storages.case")),
+    ("readiness", include_str!("readiness.case")),
     ("regressions", include_str!("regressions.case")),
 ];
 
@@ -72,6 +73,11 @@ fn legacy() {
 #[test]
 fn storages() {
     area("storages");
+}
+
+#[test]
+fn readiness() {
+    area("readiness");
 }
 
 #[test]

@@ -186,3 +186,14 @@ fn another_root_leads_once_it_is_accepted() {
     assert_eq!((new.root_changed, new.role), (false, Role::Leader));
     assert!(house.create(3.0, native(4, 'a')).root_changed, "the old one is another now");
 }
+
+#[test]
+fn sessions_of_several_storages_end_by_their_own_timeouts() {
+    let patient = RosterConfig { timeout_ns: 60 * SECOND, ..RosterConfig::default() };
+    let mut houses = [House::new(), House::with(patient)];
+    for (house, alive) in houses.iter_mut().zip([0, 1]) {
+        house.create(0.0, native(1, 'a'));
+        house.tick(30.0);
+        assert_eq!(house.roster.sessions().count(), alive);
+    }
+}

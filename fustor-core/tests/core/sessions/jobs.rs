@@ -162,3 +162,26 @@ fn a_scan_ends_after_an_hour() {
     house.tick(7200.0);
     assert_eq!(house.roster.jobs().count(), 0);
 }
+
+#[test]
+fn commands_of_0_8_are_delivered_once_and_the_oldest_first() {
+    let mut house = House::new();
+    house.create(0.0, legacy(1, 'p'));
+    for (second, text) in [(1.0, "/c"), (2.0, "/a"), (3.0, "/b")] {
+        house.roster.scan(at(second), &path(text), true).expect("an agent is there");
+    }
+    let scans = house.beat(4.0, 1).scans;
+    let paths: Vec<String> = scans.iter().map(|scan| scan.path.to_string()).collect();
+    assert_eq!(paths, ["/c", "/a", "/b"]);
+    assert_eq!(house.beat(5.0, 1).scans, []);
+}
+
+#[test]
+fn nobody_completes_a_job_that_is_not_known() {
+    let mut house = House::new();
+    house.create(0.0, legacy(1, 'p'));
+    let job = house.roster.scan(at(0.0), &path("/d"), true).expect("an agent is there");
+    assert!(!house.roster.complete_legacy_job(at(1.0), SessionId(1), JobId(job.0 ^ 1)));
+    assert!(!house.roster.complete_legacy_job(at(1.0), SessionId(9), job), "no such session");
+    assert_eq!(status(&house, job), JobStatus::Running);
+}

@@ -29,6 +29,37 @@ fn a_leader_scans_once_and_audits_at_the_interval() {
 }
 
 #[test]
+fn audits_read_what_has_changed_until_what_was_told_is_in_doubt() {
+    use Reading::{Changes, Everything};
+    let mut world = World::new(21);
+    world.server.audit_ns = Some(100 * SECOND);
+    world.run_for(250 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes, Changes]);
+    world.readings.clear();
+    world.server.forget(world.now);
+    world.run_for(150 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes], "it knows nothing of what was told before");
+    world.readings.clear();
+    world.server.poison = Some(dir(3).join(b"f1"));
+    world.run_for(100 * SECOND);
+    world.server.poison = None;
+    world.readings.clear();
+    world.run_for(200 * SECOND);
+    assert_eq!(world.readings, [Everything, Changes], "not all of what was told was taken");
+    world.settle();
+}
+
+#[test]
+fn a_server_that_knows_no_passes_gets_everything_each_time() {
+    let mut world = World::new(22);
+    world.server.audit_ns = Some(100 * SECOND);
+    world.server.is_plain = true;
+    world.run_for(250 * SECOND);
+    assert_eq!(world.readings, [Reading::Everything; 3]);
+    world.settle();
+}
+
+#[test]
 fn a_follower_walks_and_does_not_scan_until_it_leads() {
     let mut world = World::new(2);
     world.server.taken_until = BootTime(20 * SECOND);
@@ -73,6 +104,128 @@ fn a_lapsed_lease_is_no_lease_whatever_was_said_last() {
     world.server.fault_until(Fault::Cut, world.now.plus(20 * SECOND));
     world.run_for(4 * SECOND);
     assert_eq!(world.client.role(world.now), Role::Follower);
+}
+
+#[test]
+fn a_leader_keeps_its_role_until_its_lease_ends() {
+    let mut world = World::new(16);
+    world.run_for(10 * SECOND);
+    world.server.fault_until(Fault::Cut, world.now.plus(20 * SECOND));
+    world.run_for(ms(1500));
+    assert_eq!(world.client.role(world.now), Role::Leader, "no answer is no demotion");
+    assert_eq!((world.scans, world.client.status(world.now).scans), (1, (1, 1)));
+}
+
+#[test]
+fn a_leader_that_is_followed_by_another_goes_on_telling() {
+    let mut world = World::new(17);
+    world.run_for(20 * SECOND);
+    world.server.usurp(world.now.plus(60 * SECOND));
+    world.run_for(10 * SECOND);
+    assert_eq!(world.client.role(world.now), Role::Follower);
+    let told = world.client.status(world.now).events;
+    world.run_for(20 * SECOND);
+    let status = world.client.status(world.now);
+    assert!(status.events > told, "changes are told");
+    assert!(
+        matches!(status.standing, Standing::Joined { heard, .. } if world.now.since(heard) < 2 * SECOND)
+    );
+    assert_eq!(world.scans, 1, "and nothing is scanned");
+}
+
+#[test]
+fn closing_in_the_middle_of_a_scan_gives_the_session_back() {
+    let mut world = World::new(18);
+    world.run_for(ms(200));
+    assert!(world.is_scanning());
+    world.scan_from = world.now.plus(60 * SECOND);
+    world.client.close(world.now.plus(5 * SECOND));
+    world.run_for(6 * SECOND);
+    assert!(world.client.is_closed());
+    assert_eq!((world.server.closed, world.server.cycles), (1, 0));
+}
+
+/// A client that asks for its first session and gets this one.
+fn joined(config: ClientConfig, dialect: Dialect) -> Client {
+    let mut client = Client::new(config, BootTime(0), 1, None);
+    let [Action::Create { attempt, .. }] = client.poll(BootTime(0))[..] else {
+        panic!("no create")
+    };
+    client.created(BootTime(0), attempt, granted(dialect));
+    client
+}
+
+fn granted(dialect: Dialect) -> CreateReply {
+    CreateReply::Granted(Grant {
+        session: "s".into(),
+        dialect,
+        role: Role::Leader,
+        timeout_ns: 30 * SECOND,
+        audit_ns: Some(100 * SECOND),
+        lease: Some(LeaseGrant { epoch: 1, ttl_ns: 3 * SECOND }),
+        resumed: false,
+        from: Seqs { control: 1, realtime: 1, scan: 1 },
+        in_flight: 4,
+        passes: true,
+    })
+}
+
+fn attempt_to_beat(actions: &[Action]) -> Option<u64> {
+    actions.iter().find_map(|action| match action {
+        Action::Beat { attempt, .. } => Some(*attempt),
+        _ => None,
+    })
+}
+
+#[test]
+fn where_there_are_no_leases_three_heartbeats_are_sent_in_a_timeout() {
+    let mut client = joined(ClientConfig::default(), Dialect::Legacy);
+    let beat = attempt_to_beat(&client.poll(BootTime(0))).expect("at once");
+    let alive =
+        BeatReply::Alive { role: Role::Leader, lease: None, orders: vec![], complete_ns: None };
+    client.beaten(BootTime(ms(3)), beat, alive);
+    assert_eq!(attempt_to_beat(&client.poll(BootTime(ms(9_999)))), None);
+    assert!(attempt_to_beat(&client.poll(BootTime(10 * SECOND))).is_some());
+}
+
+#[test]
+fn a_session_that_is_gone_is_followed_by_another_at_once() {
+    for (seconds, dialect) in [(5, Dialect::Legacy), (6, Dialect::Native)] {
+        let mut client = joined(ClientConfig::default(), dialect);
+        let beat = attempt_to_beat(&client.poll(BootTime(0))).expect("at once");
+        let now = BootTime(seconds * SECOND);
+        client.beaten(now, beat, BeatReply::Gone);
+        assert_eq!(client.role(now), Role::Follower);
+        assert!(matches!(client.poll(now)[..], [Action::Create { .. }]));
+    }
+}
+
+#[test]
+fn an_agent_never_gives_up() {
+    let mut client = Client::new(ClientConfig::default(), BootTime(0), 1, None);
+    let mut now = BootTime(0);
+    for _ in 0..10_000 {
+        let [Action::Create { attempt, .. }] = client.poll(now)[..] else { panic!("no attempt") };
+        client.created(now, attempt, CreateReply::Failed(Failure::Unreachable));
+        let next = client.next_deadline(now).expect("another attempt");
+        assert!(next.since(now) <= 30 * SECOND);
+        now = next;
+    }
+    let [Action::Create { attempt, .. }] = client.poll(now)[..] else { panic!("no attempt") };
+    client.created(now, attempt, granted(Dialect::Native));
+    assert!(client.session().is_some());
+}
+
+#[test]
+fn who_is_to_tell_changes_only_watches_and_audits_when_that_is_due() {
+    let changes_only = ClientConfig { snapshot: false, ..ClientConfig::default() };
+    for dialect in [Dialect::Native, Dialect::Legacy] {
+        let mut client = joined(changes_only.clone(), dialect);
+        let actions = client.poll(BootTime(0));
+        assert!(actions.iter().any(|action| matches!(action, Action::Walk)));
+        assert!(!actions.iter().any(|action| matches!(action, Action::Scan(_))));
+        assert_eq!(client.status(BootTime(0)).scans, (0, 0));
+    }
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) struct Server {
     /// Another session leads until then.
     pub(super) taken_until: BootTime,
     pub(super) audit_ns: Option<i64>,
+    /// It knows no audits but those that read everything.
+    pub(super) is_plain: bool,
     pub(super) picture: Picture,
     open: BTreeMap<ViewPath, BootTime>,
     pub(super) gaps: u64,
@@ -149,6 +151,7 @@ impl Server {
             resumed,
             from,
             in_flight: 4,
+            passes: !self.is_plain,
         }
     }
 
@@ -211,7 +214,7 @@ impl Server {
             match event {
                 Event::Cycle { .. } if !allowed => fenced = true,
                 Event::Cycle { phase: CyclePhase::Begin, .. } => self.begun = true,
-                Event::Cycle { phase: CyclePhase::End, .. } => {
+                Event::Cycle { phase: CyclePhase::End | CyclePhase::PassEnd { .. }, .. } => {
                     assert!(std::mem::take(&mut self.begun), "an end without a begin");
                     self.cycles += 1;
                 }

@@ -54,6 +54,7 @@ pub(super) struct World {
     /// Until then the source makes no progress.
     pub(super) scan_from: BootTime,
     pub(super) scans: u32,
+    pub(super) readings: Vec<Reading>,
     pub(super) walks: u32,
     pub(super) performed: Vec<u64>,
     to_perform: Vec<Order>,
@@ -81,6 +82,7 @@ impl World {
             scan: None,
             scan_from: BootTime(0),
             scans: 0,
+            readings: Vec::new(),
             walks: 0,
             performed: Vec::new(),
             to_perform: Vec::new(),
@@ -193,8 +195,9 @@ impl World {
                     let due = (due.0.plus(i64::try_from(self.dice(10)).unwrap() * SECOND), due.1);
                     self.letters.insert(due, Letter::Hold { attempt, session });
                 }
-                Action::Scan => {
+                Action::Scan(reading) => {
                     self.scans += 1;
+                    self.readings.push(reading);
                     assert!(self.scan.is_none(), "one scan at a time");
                     self.scan = Some((0..DIRS).collect());
                     let begin = Event::Cycle { phase: CyclePhase::Begin, stamp: self.now };

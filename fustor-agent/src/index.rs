@@ -6,18 +6,18 @@ const EMPTY: u32 = u32::MAX;
 /// Open addressing with linear probing, at most three quarters full: 5 to 11 bytes an entry, where a map with keys
 /// takes 20 to 40. With a table entry for each directory of a large tree that is most of the watcher's memory.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(crate) struct Index {
     slots: Vec<u32>,
     len: usize,
 }
 
 impl Index {
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.position(hash, is_it).map(|at| self.slots[at])
     }
 
     /// Adds an entry that is not there. `hash_of` gives the hash of any entry.
-    pub(super) fn insert(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(crate) fn insert(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow(hash_of);
         }
@@ -25,7 +25,7 @@ impl Index {
         self.len += 1;
     }
 
-    pub(super) fn remove(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(crate) fn remove(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
         let Some(mut hole) = self.position(hash, |other| other == entry) else { return };
         self.len -= 1;
         let mask = self.slots.len() - 1;
@@ -44,6 +44,11 @@ impl Index {
             }
         }
         self.slots[hole] = EMPTY;
+    }
+
+    /// What it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<u32>()
     }
 
     fn position(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<usize> {
