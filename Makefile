@@ -14,6 +14,8 @@ BENCH ?=
 # `make soak` raises the number of generated cases and the size of the trees.
 SOAK_CASES ?= 200
 SOAK_ENTRIES ?= 10000000
+# For each fuzz target.
+SOAK_FUZZ_SECONDS ?= 3600
 
 .PHONY: help setup run test peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
@@ -81,8 +83,9 @@ bench: setup ## Measure with criterion: [BENCH='tree/read|rivals'] [FUSTOR_BENCH
 bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRIES=n]
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes
 
-soak: setup peers ## Run the tests with many more generated cases, then measure ten million entries
+soak: setup peers ## Run the tests with many more generated cases, fuzz, then measure ten million entries
 	FUSTOR_CASES=$(SOAK_CASES) FUSTOR_MANY=1000000 $(CARGO) test --workspace --locked --release
+	FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS) scripts/fuzz
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bench
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bytes
 

@@ -250,7 +250,8 @@ impl View {
             member.arbiter.writer.tree().check()?;
             member.arbiter.check_tables()?;
         }
-        self.union.as_ref().map_or(Ok(()), |union| union.tree().check())
+        let storages = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        self.union.as_ref().map_or(Ok(()), |union| union.tree().check_of(storages))
     }
 }
 

@@ -50,6 +50,11 @@ impl Tree {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn check(&self) -> Result<(), CheckError> {
+        self.check_of(1)
+    }
+
+    /// The same of a tree that shows several storages, each of which may have a directory uncovered.
+    pub(crate) fn check_of(&self, storages: u32) -> Result<(), CheckError> {
         let mut order = vec![DirId::ROOT];
         let mut next = 0;
         while next < order.len() {
@@ -58,7 +63,7 @@ impl Tree {
         }
         let mut counted: FxHashMap<DirId, (Meta, StorageTime)> = FxHashMap::default();
         for dir in order.into_iter().rev() {
-            let sums = self.recount(dir, &counted);
+            let sums = self.recount(dir, &counted, storages);
             self.check_totals(dir, &sums)?;
             counted.insert(dir, sums);
         }
@@ -121,6 +126,7 @@ impl Tree {
         &self,
         dir: DirId,
         below: &FxHashMap<DirId, (Meta, StorageTime)>,
+        storages: u32,
     ) -> (Meta, StorageTime) {
         let mut delta = Delta::default();
         let mut newest = StorageTime::MIN;
@@ -140,7 +146,8 @@ impl Tree {
         let mut fresh = Meta::new(DirId::NONE, 0);
         fresh.add(&delta);
         // Membership in the table of uncovered directories is the arbiter's to check.
-        let own_uncovered = meta.totals.uncovered.saturating_sub(fresh.totals.uncovered).min(1);
+        let own_uncovered =
+            meta.totals.uncovered.saturating_sub(fresh.totals.uncovered).min(storages);
         fresh.totals.uncovered += own_uncovered;
         (fresh, newest)
     }

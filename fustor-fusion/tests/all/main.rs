@@ -14,6 +14,7 @@ mod openapi;
 mod pages;
 mod polling;
 mod process;
+mod questions;
 mod refusals;
 mod reload;
 mod routes;

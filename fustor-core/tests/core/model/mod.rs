@@ -2,11 +2,11 @@
 
 mod diff;
 mod disk;
-mod generate;
+pub(crate) mod generate;
 mod histories;
 mod paths;
 mod reference;
-mod sets;
+pub(crate) mod sets;
 mod storages;
 
 pub(crate) use reference::Reference;

@@ -15,7 +15,7 @@ use crate::script::{BASE, leave_out_untold, write};
 /// When every batch arrives, in seconds after the base.
 const NOW: i64 = LAST + 1;
 
-fn config(set: &Set) -> ViewConfig {
+pub(crate) fn config(set: &Set) -> ViewConfig {
     ViewConfig { tombstone_ttl_ns: (NOW - set.horizon) * SECOND, ..ViewConfig::default() }
 }
 
@@ -23,14 +23,17 @@ fn now() -> Now {
     Now { mono: Mono(0), wall: Stamp(BASE + NOW * SECOND) }
 }
 
-fn defined(set: &Set) -> Vec<Entry> {
+pub(crate) fn defined(set: &Set) -> Vec<Entry> {
     let mut reference = Reference::new(Stamp(BASE + set.horizon * SECOND));
     set.observations.iter().for_each(|(_, batch)| reference.admit(batch));
     reference.tree()
 }
 
 /// Applies batches one by one; every invariant must hold after each.
-fn replay(config: &ViewConfig, batches: &[Batch]) -> Result<(Snapshot, Vec<Applied>), String> {
+pub(crate) fn replay(
+    config: &ViewConfig,
+    batches: &[Batch],
+) -> Result<(Snapshot, Vec<Applied>), String> {
     let mut view = View::new(config.clone(), 1);
     let mut applied = Vec::new();
     for batch in batches {
@@ -46,7 +49,7 @@ fn replay(config: &ViewConfig, batches: &[Batch]) -> Result<(Snapshot, Vec<Appli
     Ok((view.snapshot(), applied))
 }
 
-fn differences(seen: &[Entry], defined: &[Entry]) -> String {
+pub(crate) fn differences(seen: &[Entry], defined: &[Entry]) -> String {
     let lacks = defined.iter().filter(|entry| !seen.contains(entry));
     let excess = seen.iter().filter(|entry| !defined.contains(entry));
     let text = |entries: Vec<String>| entries.join("\n  ");
@@ -57,7 +60,7 @@ fn differences(seen: &[Entry], defined: &[Entry]) -> String {
     )
 }
 
-fn script(batches: &[Batch]) -> String {
+pub(crate) fn script(batches: &[Batch]) -> String {
     batches.iter().map(write).collect()
 }
 
