@@ -11,8 +11,9 @@ CARGO_DENY_VERSION := 0.20.2
 ARGS ?=
 # Which measurements, a regular expression on their names, for example BENCH='tree/read|rivals'.
 BENCH ?=
-# `make soak` raises the number of generated cases and the size of the trees.
+# `make soak` raises the number of generated cases, of simulated seeds, and the size of the trees.
 SOAK_CASES ?= 200
+SOAK_SEEDS ?= 10000
 SOAK_ENTRIES ?= 10000000
 
 .PHONY: help setup run test peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
@@ -78,8 +79,8 @@ bench: setup ## Measure with criterion: [BENCH='tree/read|rivals'] [FUSTOR_BENCH
 bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRIES=n]
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes
 
-soak: setup peers ## Run the tests with many more generated cases, then measure ten million entries
-	FUSTOR_CASES=$(SOAK_CASES) $(CARGO) test --workspace --locked --release
+soak: setup peers ## Run the tests with many more generated cases and seeds, then measure ten million entries
+	FUSTOR_CASES=$(SOAK_CASES) FUSTOR_SIM_SEEDS=$(SOAK_SEEDS) $(CARGO) test --workspace --locked --release
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bench
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bytes
 

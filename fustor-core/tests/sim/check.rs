@@ -348,8 +348,12 @@ impl Checker {
             let last = told.last_change.map_or(Ns::MIN / 2, |at| at.0 - EPOCH);
             let as_of = told.as_of.map_or(Ns::MIN, |at| at.0 - EPOCH);
             let from = self.touched.partition_point(|touched| touched.at <= last + slack);
+            // By directory, not by path: another one may have taken the name of one above.
+            let Some(top) = world.disk.resolve(&path) else { continue };
+            let dirs: BTreeSet<u64> = world.disk.dirs_below(top).into_iter().collect();
             let below = |touched: &&Touched| {
-                path.contains(&touched.touch.path) && touched.touch.path != path
+                let Touch { dir, name, .. } = &touched.touch;
+                dirs.contains(dir) && !(*dir == top && name.is_empty())
             };
             for touched in self.touched[from..].iter().filter(below) {
                 let late = match told.basis {

@@ -89,7 +89,7 @@ pub(crate) struct Source {
     listings: Vec<Job>,
     overflowed: bool,
     ordered: BootTime,
-    astray: BTreeMap<fustor_core::WatchId, u8>,
+    astray: BTreeMap<fustor_core::WatchId, (u8, BootTime)>,
     control: Vec<Event>,
     heat: Heat,
     flushing: Option<Flushing>,
