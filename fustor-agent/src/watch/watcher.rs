@@ -63,8 +63,8 @@ pub(crate) struct Watcher {
     pub(super) drained: BootTime,
     /// The stamp of the last rename: each is later than the one before, and removals are later than all of them.
     pub(super) ordered: BootTime,
-    /// How often a directory was not where the table has it.
-    pub(super) astray: BTreeMap<WatchId, u8>,
+    /// How often a directory was not where the table has it, and when it is looked for again.
+    pub(super) astray: BTreeMap<WatchId, (u8, BootTime)>,
     control: Vec<Event>,
     /// The wall clock when the last reports were read, as a directory's heat.
     pub(super) heat: Heat,
