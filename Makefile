@@ -15,7 +15,7 @@ BENCH ?=
 SOAK_CASES ?= 200
 SOAK_ENTRIES ?= 10000000
 
-.PHONY: help setup run test peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
+.PHONY: help setup run test mutants peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ run: setup ## Serve a live picture of DIR: make run DIR=/some/tree [ARGS='...']
 test: setup peers ## Run all tests
 	$(CARGO) test --workspace --locked
 	@$(MAKE) --no-print-directory bindings
+
+mutants: setup ## Switch off each rule of docs/consistency.md and see that the tests notice
+	$(CARGO) test --locked --release --package fustor-core --features mutants --test core every_broken_rule -- --nocapture
 
 peers: setup ## Make the Python programs of Fustor 0.8 that the tests talk to
 	@scripts/python-peers >/dev/null

@@ -7,6 +7,7 @@ use crate::id::{DirId, Revision};
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::nearest_dir;
+use crate::rules::Rule;
 use crate::snapshot::{Snapshot, Trust, TrustReason, TrustState};
 use crate::time::{Now, SECOND, Stamp};
 
@@ -112,7 +113,10 @@ pub fn settled(snapshot: &Snapshot, now: Now, args: &SettledArgs) -> Result<Sett
     let row = snapshot.tree().lookup(&args.path).ok_or_else(|| NotFound(args.path.clone()))?;
     let dir = nearest_dir(snapshot, &args.path);
     let trust = snapshot.trust(now, dir);
-    let pending = pending(snapshot, &row, dir);
+    let mut pending = pending(snapshot, &row, dir);
+    if !snapshot.rules().hold(Rule::SuspectsAreUnsettled) {
+        pending.suspects = 0;
+    }
     let (basis, as_of) = as_of(snapshot, now, dir);
     let last_change = last_change(snapshot, &row);
     let quiet_for_ns = as_of.zip(last_change).map(|(as_of, change)| as_of.since(change));
@@ -159,7 +163,7 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
 /// Up to when a change would be known. A listing proves only what stood still until it began; below a directory with
 /// subdirectories that is the begin of the last scan of everything.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
-    if snapshot.writers_watched_below(dir) {
+    if snapshot.writers_watched_below(dir) || !snapshot.rules().hold(Rule::SilenceProvesLittle) {
         return (Basis::Realtime, Some(now.wall));
     }
     let scanned = snapshot.scanned_below(dir);

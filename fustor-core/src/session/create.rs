@@ -2,6 +2,7 @@
 
 use crate::event::{GapReason, RootIdentity};
 use crate::id::{AgentId, Epoch, SessionId};
+use crate::rules::Rule;
 use crate::time::{Mono, Now};
 
 use super::door::{
@@ -142,7 +143,8 @@ impl Roster {
                 Some(epoch) => session.life = new_life(now, epoch, &native),
                 None => {
                     let resume = native.resume.filter(|r| r.source_epoch == native.source_epoch);
-                    lost |= resume.is_some_and(|r| session.life.lanes.settle(r.acknowledged));
+                    lost |= resume.is_some_and(|r| session.life.lanes.settle(r.acknowledged))
+                        && self.config.holds(Rule::ForgottenBatchesAreGaps);
                 }
             }
             session.timeout_ns = self.config.timeout(request.timeout_ns);
@@ -234,8 +236,10 @@ impl Roster {
         known: bool,
     ) -> (Life, bool, bool) {
         let resume = native.resume.filter(|resume| resume.source_epoch == native.source_epoch);
-        if let Some(mut life) = self.agents.resume(agent, native.source_epoch) {
-            let lost = resume.is_some_and(|resume| life.lanes.settle(resume.acknowledged));
+        let parked = self.agents.resume(agent, native.source_epoch);
+        if let Some(mut life) = parked.filter(|_| self.config.holds(Rule::LivesOutliveSessions)) {
+            let lost = resume.is_some_and(|resume| life.lanes.settle(resume.acknowledged))
+                && self.config.holds(Rule::ForgottenBatchesAreGaps);
             return (life, true, lost);
         }
         let epoch = self.agents.next_epoch(agent);

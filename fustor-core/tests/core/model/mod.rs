@@ -2,12 +2,18 @@
 
 mod diff;
 mod disk;
-mod generate;
+pub(crate) mod generate;
+mod hearsay;
 mod histories;
+mod marks;
+#[cfg(feature = "mutants")]
+pub(crate) mod mutants;
 mod paths;
 mod reference;
 mod sets;
 mod storages;
+mod times;
+mod trust;
 
 pub(crate) use reference::Reference;
 

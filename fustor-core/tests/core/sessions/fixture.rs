@@ -83,6 +83,8 @@ impl House {
     }
 
     pub(super) fn with(config: RosterConfig) -> Self {
+        #[cfg(feature = "mutants")]
+        let config = RosterConfig { broken: super::mutants::broken(), ..config };
         Self { roster: Roster::new(STORAGE, config) }
     }
 
