@@ -205,7 +205,7 @@ fn play(history: History, config: ViewConfig, lost: usize) -> Result<(Told, Disk
 /// The same for one number, with complete listings of everything at the end; what is wrong then.
 #[cfg(feature = "mutants")]
 pub(super) fn departs(seed: u64, config: &ViewConfig) -> Result<(), String> {
-    let history = History { steps: 1 + (seed % 16) as usize, seed };
+    let history = History { steps: 8 + (seed % 40) as usize, seed };
     let lost = [0, 10, 25][(seed % 3) as usize];
     let error = |error: TestCaseError| error.to_string();
     let (mut told, mut disk) = play(history, config.clone(), lost).map_err(error)?;

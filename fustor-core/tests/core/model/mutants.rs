@@ -15,6 +15,11 @@ use crate::{cases, sessions};
 /// Within so many seeds a broken rule must be found.
 const SEEDS: u64 = 200;
 
+/// Rules that nothing notices, because what they forbid is forbidden a second time: no listing above a rename is newer than
+/// what it says of either side, what moved has the rename as its floor, and a directory that was shown goes before a file.
+const SECONDED: &[Rule] =
+    &[Rule::MovesOnlyBelowOlderAbsences, Rule::MovedCountsAsSeen, Rule::FilesTakeNoDirectory];
+
 /// A random test: whether it fails for this seed when this rule is switched off.
 struct Property {
     name: &'static str,
@@ -67,7 +72,7 @@ fn fails_on_time(seed: u64, broken: Option<Rule>) -> bool {
 
 fn fails_on_history(seed: u64, broken: Option<Rule>) -> bool {
     // Small tables for every other one: what goes for lack of room is a rule too.
-    let max_tombstones = if seed % 2 == 0 { 2 } else { 1_000_000 };
+    let max_tombstones = if seed.is_multiple_of(2) { 2 } else { 1_000_000 };
     fails(|| histories::departs(seed, &ViewConfig { max_tombstones, ..all_but(broken) }))
 }
 
@@ -134,7 +139,7 @@ fn every_broken_rule_is_noticed() {
     let mut missed = Vec::new();
     for rule in Rule::ALL {
         let Found { random, written } = search(*rule);
-        if random.is_none() && written.is_none() {
+        if random.is_none() && written.is_none() && !SECONDED.contains(rule) {
             missed.push(*rule);
         }
         let written = written.unwrap_or_else(|| "none".to_owned());

@@ -84,7 +84,11 @@ impl House {
 
     pub(super) fn with(config: RosterConfig) -> Self {
         #[cfg(feature = "mutants")]
-        let config = RosterConfig { broken: super::mutants::broken(), ..config };
+        let config = {
+            let mut config = config;
+            config.broken = super::mutants::broken();
+            config
+        };
         Self { roster: Roster::new(STORAGE, config) }
     }
 
