@@ -18,7 +18,7 @@ SOAK_ENTRIES ?= 10000000
 # For each fuzz target.
 SOAK_FUZZ_SECONDS ?= 3600
 
-.PHONY: help setup run test peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
+.PHONY: help setup run test mutants peers bindings wheel install check fmt lint doc deny cargo-deny advisories tidy bench bytes soak clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ test: setup peers ## Run all tests
 	FUSTOR_MISSING=$$missing $(CARGO) test --workspace --locked; \
 	scripts/missing --tell "$$missing"
 	@$(MAKE) --no-print-directory bindings
+
+mutants: setup ## Switch off each rule of docs/consistency.md and see that the tests notice
+	$(CARGO) test --locked --release --package fustor-core --features mutants --test core every_broken_rule -- --nocapture
 
 peers: setup ## Make the Python programs of Fustor 0.8 that the tests talk to
 	@scripts/python-peers >/dev/null

@@ -12,6 +12,7 @@ mod key;
 mod merge;
 mod path;
 pub mod query;
+mod rules;
 pub mod session;
 mod snapshot;
 mod source;
@@ -33,6 +34,8 @@ pub use id::{AgentId, DirId, Epoch, IdError, JobId, Origin, Revision, Seq, Sessi
 pub use key::{Claim, Key, Tier};
 pub use merge::{BlindDeletion, OpenGap, ViewConfig};
 pub use path::{DEPTH_MAX, NAME_MAX, PATH_MAX, PathError, ViewPath, is_name};
+#[cfg(feature = "mutants")]
+pub use rules::Rule;
 pub use snapshot::{PathConflict, Snapshot, Suspect, Trust, TrustReason, TrustState};
 pub use source::client;
 pub use source::{

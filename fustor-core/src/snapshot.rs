@@ -12,6 +12,7 @@ use crate::event::{GapReason, UncoveredReason};
 use crate::id::{DirId, Revision, StorageId};
 use crate::merge::{BlindDeletion, BlindDeletions, Hearsay, OpenGap, Suspects};
 use crate::path::ViewPath;
+use crate::rules::{Rule, Rules};
 use crate::time::{Now, Stamp, StorageTime};
 use crate::tree::{Part, Seam, Tree};
 use crate::view::{Cycles, Storage};
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) seam: Option<Seam>,
     /// How often everything is verified; 0: nobody has promised to.
     pub(crate) audit_interval_ns: i64,
+    pub(crate) rules: Rules,
 }
 
 /// What is known of one storage beside its tree. Directories are those of its own tree.
@@ -233,27 +235,34 @@ impl Snapshot {
             }
         };
         let gap = totals.gaps > 0 || self.is_below_gap(dir) || self.is_scope_awaited(dir);
-        note(gap, TrustReason::Gap);
+        let holds = |rule| self.0.rules.hold(rule);
+        note(gap && holds(Rule::GapsDegrade), TrustReason::Gap);
         note(totals.uncovered > 0 || self.is_below_uncovered(dir), TrustReason::Uncovered);
-        note(any(&|holding| self.is_overdue(now, holding)), TrustReason::Overdue);
+        let overdue = any(&|holding| self.is_overdue(now, holding));
+        note(overdue && holds(Rule::OverdueDegrades), TrustReason::Overdue);
         note(self.truncated(), TrustReason::Truncated);
         note(any(&|holding| holding.storage.root_lost), TrustReason::RootLost);
         note(any(&|holding| holding.storage.root_changed), TrustReason::RootChanged);
         note(any(&|holding| !holding.storage.is_known), TrustReason::NeverVerified);
         let stale = self.origins(dir).filter_map(|(holding, _)| holding.storage.stale_since).min();
         let state = match stale {
-            Some(since) => TrustState::Stale { since },
-            None if totals.unlisted > 0 => {
+            Some(since) if holds(Rule::DetachedIsStale) => TrustState::Stale { since },
+            _ if totals.unlisted > 0 && holds(Rule::UnlistedIsSyncing) => {
                 let known = totals.dirs + 1;
                 TrustState::Syncing {
                     listed: known.saturating_sub(u64::from(totals.unlisted)),
                     known,
                 }
             }
-            None if reasons.is_empty() => TrustState::Trusted,
-            None => TrustState::Degraded,
+            _ if reasons.is_empty() => TrustState::Trusted,
+            _ => TrustState::Degraded,
         };
         Trust { state, reasons }
+    }
+
+    /// The rules that hold.
+    pub(crate) fn rules(&self) -> Rules {
+        self.0.rules
     }
 
     /// Whether something may be missing at a place at or below `dir` that is not in the tree yet.

@@ -9,6 +9,7 @@ use crate::id::{Revision, StorageId};
 use crate::key::Key;
 use crate::merge::ViewConfig;
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::snapshot::{Snapshot, State};
 use crate::time::{Now, Stamp};
 use crate::tree::{CheckError, Tree, Union};
@@ -107,7 +108,9 @@ impl View {
         }
         match command {
             Command::Batch(batch) => {
-                self.member(batch.storage).apply_batch(now, batch, &mut applied);
+                let own = self.config.rules().hold(Rule::StoragesJudgeTheirOwn);
+                let judge = if own { batch.storage } else { StorageId::default() };
+                self.member(judge).apply_batch(now, batch, &mut applied);
             }
             Command::Tick => {
                 self.members.iter_mut().for_each(|member| member.tick(now, &mut applied));
@@ -188,7 +191,8 @@ impl View {
             .iter()
             .map(|member| (member.id.unwrap_or_default(), tree(member)))
             .collect();
-        self.union = (trees.len() > 1).then(|| Union::new(&trees, self.revision.n));
+        self.union =
+            (trees.len() > 1).then(|| Union::new(&trees, self.revision.n, self.config.rules()));
         if let [only] = &mut self.members[..] {
             only.arbiter.writer.begin_lineage(self.revision.n);
         }
@@ -227,6 +231,7 @@ impl View {
             holdings: self.members.iter().map(Member::holding).collect(),
             seam: union.map(Union::seam),
             audit_interval_ns: self.config.audit_interval_ns,
+            rules: self.config.rules(),
         }
     }
 

@@ -3,10 +3,14 @@
 
 use im::{OrdMap, OrdSet};
 
+use crate::entry::Facts;
+use crate::event::Fidelity;
 use crate::id::DirId;
-use crate::key::Key;
+use crate::key::{Key, Tier};
+use crate::rules::Rule;
 use crate::time::Stamp;
 
+use super::rule::Known;
 use super::{Arbiter, Hearing};
 
 /// Directories that wait; those beyond are asked for at once.
@@ -58,6 +62,30 @@ impl Contested {
 }
 
 impl Arbiter {
+    /// A reading of a caching mount counts as old as its answer may be. If it says something else than what is known and
+    /// loses only by that, another reading decides.
+    pub(super) fn doubt_loser(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        dir: DirId,
+        known: &Known,
+        seen: Key,
+        facts: &Facts,
+    ) {
+        let (own, same) = match known {
+            Known::Nothing { absence } => (*absence, false),
+            Known::Leaf { own, facts: old } | Known::Dir { own, facts: old, .. } => {
+                (*own, old == facts)
+            }
+        };
+        let read = seen.stamp().plus(hearing.window_ns);
+        let is_reading = seen.tier() == Tier::Scan && hearing.fidelity == Fidelity::Exact;
+        let by_margin = own.stamp() >= seen.stamp() && own.stamp() < read;
+        if is_reading && !same && by_margin && self.holds(Rule::LosersByMarginAreAsked) {
+            self.contest(hearing, dir, own);
+        }
+    }
+
     /// Evidence of `presence` in a directory is later than the proof of a listing that lacks it, and earlier than its
     /// begin. A listing that begins a margin after the evidence decides.
     pub(super) fn contest(&mut self, hearing: &mut Hearing<'_>, dir: DirId, presence: Key) {

@@ -5,6 +5,7 @@ use crate::event::{Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::Key;
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::Delta;
 
@@ -84,7 +85,10 @@ impl Arbiter {
         self.leave_trail();
         self.raise_floor(old.child, absence, site.moved);
         self.prune(old.child, absence, site.moved, absence.stamp());
-        if own <= absence && !old.marks.has(Marks::PLACEHOLDER) {
+        if own <= absence
+            && self.holds(Rule::OvertakenFactsGo)
+            && !old.marks.has(Marks::PLACEHOLDER)
+        {
             let bare = self.bared(old);
             let mut delta = Delta { at: absence.stamp(), ..Delta::default() };
             delta.take_row(&old.named(name));
@@ -133,7 +137,9 @@ impl Arbiter {
     pub(super) fn bound_tombstones(&mut self) {
         while self.tombstones.len() > self.config.max_tombstones {
             let Some((key, spot)) = self.tombstones.evict_one() else { return };
-            self.raise_horizon(spot.dir, key.stamp());
+            if self.holds(Rule::EvictionRaisesTheHorizon) {
+                self.raise_horizon(spot.dir, key.stamp());
+            }
             self.lay_ghost(spot.dir);
         }
     }

@@ -9,6 +9,7 @@ use crate::event::{GapReason, UncoveredReason, Verdict};
 use crate::id::DirId;
 use crate::key::Key;
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::{Delta, Flags};
 
@@ -125,7 +126,10 @@ impl Arbiter {
                     self.scopes.remove(&scope);
                     self.open_gap(hearing, dir, since, reason);
                 }
-                Place::Awaited(_) => {}
+                Place::Awaited(_) if self.holds(Rule::GapsAwaitTheirPlace) => {}
+                Place::Awaited(_) => {
+                    self.scopes.remove(&scope);
+                }
                 Place::Open(dir) => {
                     if self.writer.meta(dir).owed < since {
                         self.open_gap(hearing, dir, since, reason);
@@ -197,7 +201,8 @@ impl Arbiter {
     /// A complete listing of `dir` began at `stamp`: its debt, if it is older, passes to the directories in it.
     pub(super) fn pay(&mut self, dir: DirId, stamp: Stamp) {
         let meta = self.writer.meta(dir);
-        if !meta.owes_listing() || stamp <= meta.owed {
+        let too_early = stamp <= meta.owed && self.holds(Rule::OnlyLaterListingsPay);
+        if !meta.owes_listing() || too_early {
             return;
         }
         let owed = meta.owed;
@@ -205,7 +210,8 @@ impl Arbiter {
         self.writer.shift(dir, &Delta { gaps: -1, ..Delta::default() }, Key::NONE);
         let children: Vec<DirId> =
             self.writer.entries(dir).blocks().flat_map(Block::children).collect();
-        for child in children {
+        let passes_down = self.holds(Rule::DebtsPassDown);
+        for child in children.into_iter().filter(|_| passes_down) {
             self.owe(child, owed);
         }
     }
@@ -230,6 +236,9 @@ impl Arbiter {
         names: &[&[u8]],
         key: Key,
     ) {
+        if !self.holds(Rule::EvidenceFollowsMoves) {
+            return;
+        }
         let mut at = dir;
         let mut gone = None;
         for name in names {
@@ -271,6 +280,9 @@ impl Arbiter {
         since: Stamp,
         reason: GapReason,
     ) {
+        if !self.holds(Rule::GapsFollowMoves) {
+            return;
+        }
         let after = Key::from_parts(since, u64::MAX);
         if self.tombstones.newer_than(after).nth(MOVES_MAX).is_some() {
             self.open_gap(hearing, DirId::ROOT, since, reason);

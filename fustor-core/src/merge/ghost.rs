@@ -6,6 +6,7 @@ use std::ops::Bound;
 use crate::block::Block;
 use crate::id::DirId;
 use crate::key::Key;
+use crate::rules::Rule;
 use crate::tree::{Delta, Flags};
 
 use super::Arbiter;
@@ -54,7 +55,7 @@ impl Arbiter {
     pub(super) fn cut(&mut self, dir: DirId, absence: Key) -> Delta {
         self.leave_trail();
         let stay = self.branches_with_newer_tombstones(dir, absence);
-        if stay.is_empty() {
+        if stay.is_empty() || !self.holds(Rule::NewerTombstonesStay) {
             return self.writer.detach(dir);
         }
         let mut delta = Delta::default();

@@ -5,6 +5,7 @@ use im::OrdSet;
 use crate::event::{Directive, Verdict};
 use crate::id::{AgentId, DirId};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 
 use super::{Arbiter, Hearing};
@@ -66,7 +67,7 @@ impl Arbiter {
     /// Whether subtrees of this size are guarded at all.
     pub(super) fn is_guarded(&self, dir: DirId) -> bool {
         let totals = &self.writer.meta(dir).totals;
-        totals.files + totals.dirs > GUARDED_DESCENDANTS
+        totals.files + totals.dirs > GUARDED_DESCENDANTS && self.holds(Rule::RemovalIsGuarded)
     }
 
     /// An administrator agrees in advance with what the next listing of `path` removes.

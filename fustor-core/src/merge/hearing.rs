@@ -4,6 +4,7 @@ use crate::event::{Applied, Batch, Directive, Fidelity, Verdict};
 use crate::id::{Origin, StorageId};
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::{Rule, Rules};
 use crate::time::{BootTime, ClockMap, Now, Stamp};
 
 /// Directives of one command; what is beyond waits for the next tick, which finds it again.
@@ -17,20 +18,23 @@ pub(crate) struct Hearing<'a> {
     clock: ClockMap,
     pub(super) window_ns: i64,
     pub(super) fidelity: Fidelity,
+    rules: Rules,
     applied: &'a mut Applied,
 }
 
 impl<'a> Hearing<'a> {
-    pub(crate) fn new(now: Now, batch: &Batch, applied: &'a mut Applied) -> Self {
+    pub(crate) fn new(now: Now, batch: &Batch, rules: Rules, applied: &'a mut Applied) -> Self {
         let Batch { storage, origin, clock, cache_window_ns, fidelity, .. } = *batch;
-        Self { now, storage, origin, clock, window_ns: cache_window_ns.max(0), fidelity, applied }
+        let window_ns = cache_window_ns.max(0);
+        Self { now, storage, origin, clock, window_ns, fidelity, rules, applied }
     }
 
     /// A hearing without a batch, for what a tick or an administrator brings about.
     pub(crate) fn of_storage(now: Now, storage: StorageId, applied: &'a mut Applied) -> Self {
         let (origin, clock) = (Origin::default(), ClockMap::default());
         let fidelity = Fidelity::Exact;
-        Self { now, storage, origin, clock, window_ns: 0, fidelity, applied }
+        let rules = Rules::ALL;
+        Self { now, storage, origin, clock, window_ns: 0, fidelity, rules, applied }
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -48,7 +52,9 @@ impl<'a> Hearing<'a> {
 
     /// The key of evidence that something is there. A `stat` on a caching mount may be as old as its window.
     pub(crate) fn present(&self, at: BootTime, tier: Tier) -> Key {
-        let window = if tier == Tier::Scan { self.window_ns } else { 0 };
+        let dated_back = tier == Tier::Scan && self.rules.hold(Rule::ScansAreDatedBack);
+        let window = if dated_back { self.window_ns } else { 0 };
+        let tier = if self.rules.hold(Rule::TiersBreakTies) { tier } else { Tier::Scan };
         Key::new(self.stamp(at).minus(window), tier, Claim::Present, self.origin)
     }
 
@@ -64,6 +70,9 @@ impl<'a> Hearing<'a> {
 
     /// How far the proof time of a listing lies before its stamp.
     pub(super) fn margin_ns(&self) -> i64 {
+        if !self.rules.hold(Rule::ProofHasAMargin) {
+            return 0;
+        }
         self.window_ns.saturating_add(self.clock.uncertainty_ns.max(0))
     }
 

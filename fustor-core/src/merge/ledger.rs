@@ -12,6 +12,7 @@ use crate::event::{Event, Fidelity, Refusal, Sweep, Verdict};
 use crate::id::{AgentId, DirId};
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::Delta;
 
@@ -190,7 +191,8 @@ impl Arbiter {
         if passes.last() != Some(&pass) {
             passes.push(pass);
         }
-        if passes.len() == PASSES {
+        let enough = if self.holds(Rule::ThreeAuditsMustLack) { PASSES } else { 1 };
+        if passes.len() >= enough {
             let first = passes.remove(0);
             let key = self.key_of_absence(hearing, pass);
             absent.retain(|absent| {
@@ -224,11 +226,12 @@ impl Arbiter {
             let own = self.own_key(&row);
             found |= own.stamp() >= since && own.tier() == Tier::Scan && own.agent() == agent;
             let seen = self.presence_of(&row).max(moved).stamp();
-            if seen < since && row.facts.is_hearsay() {
+            let hearsay = row.facts.is_hearsay() || !self.holds(Rule::OnlyHearsayGoes);
+            if seen < since && hearsay {
                 absent.push(Absent { name: row.name.to_vec(), seen });
             }
         }
-        found.then_some(absent)
+        (found || !self.holds(Rule::AuditsMustFindSomething)).then_some(absent)
     }
 
     fn own_key(&self, row: &Row<'_>) -> Key {
@@ -280,7 +283,8 @@ impl Arbiter {
         if self.presence_of(&row).max(self.moved_above(dir)) > key {
             return Verdict::Stale;
         }
-        if !row.facts.is_hearsay() || !self.is_hearsay_below(row.child) {
+        let hearsay = row.facts.is_hearsay() && self.is_hearsay_below(row.child);
+        if !hearsay && self.holds(Rule::OnlyHearsayGoes) {
             // Others have seen it: a listing decides.
             hearing.ask_listing(parent, false);
             return Verdict::Queued;

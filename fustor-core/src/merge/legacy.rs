@@ -6,6 +6,7 @@ use crate::event::{Event, Fidelity, Refusal, Remark, Verdict};
 use crate::id::DirId;
 use crate::key::Tier;
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::{BootTime, StorageTime};
 use crate::tree::Entries;
 
@@ -27,7 +28,7 @@ enum Spelling<'a> {
 }
 
 /// The facts that `told` leaves, where `known` is what was known before.
-pub(super) fn reconcile(known: Option<&Facts>, told: &Facts) -> Facts {
+fn reconcile(known: Option<&Facts>, told: &Facts) -> Facts {
     let Some(known) = known else { return complete(told) };
     match (known.kind, told.kind) {
         (Kind::File, Kind::File) | (Kind::Dir, Kind::Dir) => Facts {
@@ -66,6 +67,15 @@ fn settle(known: StorageTime, told: StorageTime) -> StorageTime {
 }
 
 impl Arbiter {
+    /// The facts that an observation of 0.8 leaves, by the rules that hold.
+    pub(super) fn reconciled(&self, known: Option<&Facts>, told: &Facts) -> Facts {
+        let stays =
+            |known: &&Facts| known.kind.is_told_by_legacy() || self.holds(Rule::SpecialFilesStay);
+        let facts = reconcile(known.filter(stays), told);
+        let rounds = self.holds(Rule::RoundedTimesAreEqual);
+        Facts { mtime: if rounds { facts.mtime } else { told.mtime }, ..facts }
+    }
+
     /// An observation of 0.8 with its names as they are known; `None`, and counted, when it is not to be judged.
     pub(crate) fn reword(&self, hearing: &mut Hearing<'_>, mut event: Event) -> Option<Event> {
         let path = match &mut event {
@@ -87,7 +97,8 @@ impl Arbiter {
             | Event::Cycle { .. }
             | Event::RootLost { .. } => return Some(event),
         };
-        if self.hearsay.knows_better() && memchr::memchr(b'?', path.as_bytes()).is_some() {
+        let better = self.hearsay.knows_better() && self.holds(Rule::QuestionMarksAreKnownNames);
+        if better && memchr::memchr(b'?', path.as_bytes()).is_some() {
             match self.spelled(path) {
                 Ok(known) => *path = known,
                 Err(dir) => {

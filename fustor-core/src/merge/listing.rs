@@ -8,11 +8,12 @@ use crate::event::{Listing, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::{Delta, Entries, EntriesBuilder};
 
 use super::reach::{Old, Site};
-use super::rule::{Known, Ruling, decide};
+use super::rule::{Known, Ruling};
 use super::upsert::Evidence;
 use super::{Arbiter, BlindDeletion, Hearing};
 
@@ -70,9 +71,13 @@ impl Arbiter {
             was_listed: !self.writer.meta(site.dir).listed.is_none(),
         };
         let mut held = false;
-        if listing.complete {
+        let judges =
+            stamp >= self.writer.meta(site.dir).verified || self.holds(Rule::OldListingsJudge);
+        let complete = listing.complete || !self.holds(Rule::OnlyCompleteListingsJudge);
+        if complete && judges {
             let proof = hearing.proof(listing.stamp);
-            if self.is_beyond_horizon(hearing, site.dir, proof) {
+            let horizon = self.holds(Rule::ProofHasAHorizon);
+            if horizon && self.is_beyond_horizon(hearing, site.dir, proof) {
                 hearing.ask_listing(listing.dir.clone(), false);
             } else if self.is_guarded(site.dir) {
                 let removed = self.count_removals(&site, &listing.blocks, proof);
@@ -115,10 +120,16 @@ impl Arbiter {
         let (known, old) = self.known(&site, name);
         match (known, old) {
             (Known::Dir { own, facts, floor, .. }, Some(old)) if seen > floor => {
-                if own > seen && !facts.is_hearsay() && facts.inode != listing.facts.inode {
-                    // Another directory has taken the name since, or a cache remembers the one before: a listing tells
-                    // that cannot be from before that evidence.
-                    self.contest(hearing, old.child, own);
+                let other = facts.inode != listing.facts.inode
+                    && self.holds(Rule::ReplacedDirectoriesAreToldApart);
+                if own > seen && !facts.is_hearsay() && other {
+                    // Another directory has taken the name since, or this is a reading that may be older than that: then
+                    // another one would be none the wiser at once.
+                    if own.stamp() < seen.stamp().plus(hearing.window_ns) {
+                        self.contest(hearing, old.child, own);
+                    } else {
+                        hearing.ask_listing(listing.dir.clone(), false);
+                    }
                     return Err(Verdict::Stale);
                 }
                 Ok(self.enter(&site, old.child))
@@ -167,7 +178,8 @@ impl Arbiter {
         } else {
             self.writer.shift(dir, &merged.delta, judgement.seen);
         }
-        if let Some(proof) = judgement.proof.filter(|_| !merged.outlived.is_empty()) {
+        let outlived = !merged.outlived.is_empty() && self.holds(Rule::SurvivorsKeepTheProof);
+        if let Some(proof) = judgement.proof.filter(|_| outlived) {
             self.leave_trail();
             for child in merged.outlived {
                 self.raise_floor(child, proof, site.moved);
@@ -206,7 +218,8 @@ impl Arbiter {
             return self.adopt_first(hearing, site, blocks, judgement);
         }
         let repeats = entries.len() == blocks.iter().map(Block::len).sum::<usize>()
-            && self.writer.meta(site.dir).presence <= judgement.seen
+            && (self.writer.meta(site.dir).presence <= judgement.seen
+                || !self.holds(Rule::AdoptionNeedsNothingNewer))
             && site.moved <= judgement.seen
             && entries.blocks().count() == blocks.len()
             && entries
@@ -331,7 +344,8 @@ impl Arbiter {
             Some(before) => self.known_row(site, before),
             None => Known::Nothing { absence: self.absence_of_missing(site, row.name) },
         };
-        let ruling = decide(&known, judgement.seen, &row.facts);
+        let old = before.map(Old::of);
+        let ruling = self.ruling(&known, old.as_ref(), judgement.seen, &row.facts);
         let refused = ruling == Ruling::Insert && self.would_be_full(delta);
         let verdict = match ruling {
             Ruling::Stale => Verdict::Stale,
@@ -350,9 +364,11 @@ impl Arbiter {
         if ruling == Ruling::Buried {
             self.follow(hearing, site.dir, &[row.name], judgement.seen);
         }
+        if ruling == Ruling::Buried || ruling == Ruling::Stale {
+            self.doubt_loser(hearing, site.dir, &known, judgement.seen, &row.facts);
+        }
         let facts = row.facts;
         let evidence = Evidence { name: row.name, key: judgement.seen, facts: &facts };
-        let old = before.map(Old::of);
         let enacted = self.enact(
             hearing,
             site,
@@ -400,7 +416,10 @@ impl Arbiter {
         judgement: Judgement,
     ) {
         let presence = self.presence_in(site, row);
-        if judgement.proof.is_some() && presence.stamp() < judgement.stamp {
+        if judgement.proof.is_some()
+            && presence.stamp() < judgement.stamp
+            && self.holds(Rule::DoubtIsAskedAbout)
+        {
             self.contest(hearing, site.dir, presence);
         }
     }
@@ -414,7 +433,9 @@ impl Arbiter {
         delta: &mut Delta,
     ) -> Row<'a> {
         match (self.known_row(site, &row), proof) {
-            (Known::Dir { own, .. }, Some(proof)) if !own.is_none() && own <= proof => {
+            (Known::Dir { own, .. }, Some(proof))
+                if !own.is_none() && own <= proof && self.holds(Rule::OvertakenFactsGo) =>
+            {
                 let bare = self.bared(&Old::of(&row)).named(row.name);
                 delta.take_row(&row);
                 delta.add_row(&bare);

@@ -3,6 +3,7 @@
 use crate::entry::{Facts, Kind, Marks, Row};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
+use crate::rules::Rule;
 use crate::time::Stamp;
 
 use super::Arbiter;
@@ -20,7 +21,13 @@ impl Arbiter {
         old: Option<&Old>,
         was_listed: bool,
     ) -> Marks {
-        let blind = is_blind(evidence, old, was_listed);
+        let first = was_listed || !self.holds(Rule::FirstListingIsTheBase);
+        let blind = if self.holds(Rule::RealtimeEndsBlindness) || evidence.key.tier() == Tier::Scan
+        {
+            is_blind(evidence, old, first)
+        } else {
+            old.is_some_and(|old| old.marks.has(Marks::BLIND))
+        };
         let suspect = if evidence.facts.kind == Kind::File {
             self.is_suspect(dir, evidence, old)
         } else {
@@ -41,7 +48,9 @@ impl Arbiter {
             (old.facts.size != facts.size || old.facts.mtime != facts.mtime)
                 && !only_says_more(&old.facts, facts)
         });
+        let moved = moved || !self.holds(Rule::AttributesDoubtNothing);
         match (key.tier(), was) {
+            (Tier::Atomic, Some(_)) if !self.holds(Rule::ClosingEndsDoubt) => true,
             (Tier::Atomic, _) => {
                 self.suspects.clear(dir, name);
                 false
@@ -70,7 +79,7 @@ impl Arbiter {
             (old.facts.size, old.facts.mtime, old.facts.ctime)
                 == (facts.size, facts.mtime, facts.ctime)
         });
-        if !rests {
+        if !rests && self.holds(Rule::RestIsProved) {
             return self.suspect(dir, name, key.stamp());
         }
         if key.stamp().since(was.since) >= self.config.hot_threshold_ns {
@@ -85,6 +94,9 @@ impl Arbiter {
         let due = since.plus(self.config.hot_threshold_ns);
         let room = self.suspects.len() < self.config.max_suspects
             || self.suspects.get(dir, name).is_some();
+        if !room && !self.holds(Rule::DoubtFindsRoom) {
+            return false;
+        }
         let name = if room { name } else { b"" };
         self.suspects.set(dir, name, Suspicion { since, due });
         room
@@ -92,7 +104,8 @@ impl Arbiter {
 
     /// Whether a file's mtime is so young, or in the future, that somebody may still write.
     pub(super) fn is_hot(&self, key: Key, facts: &Facts) -> bool {
-        let Some(skew) = self.clock.skew() else { return false };
+        let known = self.clock.skew().filter(|_| self.holds(Rule::FreshFilesAreDoubted));
+        let Some(skew) = known else { return false };
         let storage_now = key.stamp().0.saturating_sub(skew.behind_ns);
         let age = storage_now.saturating_sub(facts.mtime.0);
         age < self.config.hot_threshold_ns.saturating_add(skew.uncertainty_ns)

@@ -32,6 +32,7 @@ use crate::event::{GapReason, UncoveredReason};
 use crate::id::DirId;
 use crate::key::Key;
 use crate::path::ViewPath;
+use crate::rules::{Rule, Rules};
 use crate::time::Stamp;
 use crate::tree::Writer;
 
@@ -68,6 +69,9 @@ pub struct ViewConfig {
     /// How often agents verify everything: an answer whose last verification began longer ago than twice this is not
     /// trusted. 0: they do not promise it.
     pub audit_interval_ns: i64,
+    /// A rule that is switched off.
+    #[cfg(feature = "mutants")]
+    pub broken: Option<Rule>,
 }
 
 impl Default for ViewConfig {
@@ -81,7 +85,24 @@ impl Default for ViewConfig {
             max_blind_deletions: 10_000,
             max_nodes: 0,
             audit_interval_ns: 0,
+            #[cfg(feature = "mutants")]
+            broken: None,
         }
+    }
+}
+
+impl ViewConfig {
+    /// The rules that hold.
+    #[cfg(feature = "mutants")]
+    pub(crate) const fn rules(&self) -> Rules {
+        Rules::but(self.broken)
+    }
+
+    /// The rules that hold: all of them.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the other half of a pair")]
+    pub(crate) const fn rules(&self) -> Rules {
+        Rules::ALL
     }
 }
 
@@ -151,6 +172,11 @@ impl Arbiter {
     /// Judges by these bounds from now on.
     pub(crate) fn set_config(&mut self, config: ViewConfig) {
         self.config = config;
+    }
+
+    /// Whether a rule holds; a test may switch one off.
+    pub(crate) fn holds(&self, rule: Rule) -> bool {
+        self.config.rules().hold(rule)
     }
 
     /// So many entries of the view are in other storages.

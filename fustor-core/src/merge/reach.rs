@@ -5,6 +5,7 @@ use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::{Delta, Flags};
 
@@ -95,15 +96,16 @@ impl Arbiter {
     /// The directory `child` of `site`.
     pub(super) fn enter(&self, site: &Site, child: DirId) -> Site {
         let meta = self.writer.meta(child);
+        let above = if self.holds(Rule::AncestorsCover) { site.absence } else { Key::NONE };
         Site {
             dir: child,
-            absence: site.absence.max(meta.floor),
+            absence: above.max(meta.floor),
             moved: site.moved.max(self.moved_at(child)),
         }
     }
 
     pub(super) fn moved_at(&self, dir: DirId) -> Key {
-        if self.writer.meta(dir).flags.has(Flags::MOVED) {
+        if self.writer.meta(dir).flags.has(Flags::MOVED) && self.holds(Rule::MovedCountsAsSeen) {
             self.moves.get(&dir).copied().unwrap_or(Key::NONE)
         } else {
             Key::NONE
@@ -129,8 +131,10 @@ impl Arbiter {
     /// The greatest absence of a name that has no row: a directory's listing counts, for if its newest one had this
     /// name, something greater has buried it since.
     pub(super) fn absence_of_missing(&self, site: &Site, name: &[u8]) -> Key {
-        let listed = self.writer.meta(site.dir).listed;
-        site.absence.max(listed).max(self.tombstones.key(site.dir, name))
+        let only = |rule, key| if self.holds(rule) { key } else { Key::NONE };
+        let listed = only(Rule::ListedIsAnAbsence, self.writer.meta(site.dir).listed);
+        let buried = only(Rule::TombstonesRepel, self.tombstones.key(site.dir, name));
+        site.absence.max(listed).max(buried)
     }
 
     pub(super) fn known_row(&self, site: &Site, row: &Row<'_>) -> Known {
@@ -174,7 +178,9 @@ impl Arbiter {
                     self.writer.carry_at(site.dir);
                 }
                 Err(verdict) => {
-                    self.writer.raise_presence(site.dir, key);
+                    if self.holds(Rule::BuriedEvidenceCounts) {
+                        self.writer.raise_presence(site.dir, key);
+                    }
                     let rest: Vec<&[u8]> = std::iter::once(name).chain(names).collect();
                     self.follow(hearing, site.dir, &rest, key);
                     return Err(verdict);
@@ -265,6 +271,7 @@ impl Arbiter {
     pub(super) fn found_dir(&mut self, site: &Site, name: &[u8], key: Key, leaf: Key) -> DirId {
         let listed = if leaf.is_none() { self.writer.meta(site.dir).listed } else { Key::NONE };
         let floor = leaf.max(listed).max(self.tombstones.key(site.dir, name));
+        let floor = if self.holds(Rule::RebornHaveAFloor) { floor } else { Key::NONE };
         let child = self.claim_id(site.dir, name);
         let meta = self.writer.meta_mut(child);
         meta.floor = floor;
@@ -293,6 +300,9 @@ impl Arbiter {
 
     /// Whether evidence is too old to be judged in this directory.
     pub(super) fn is_beyond_horizon(&self, hearing: &Hearing<'_>, dir: DirId, key: Key) -> bool {
+        if !self.holds(Rule::HorizonQueues) {
+            return false;
+        }
         let own = if self.horizons.is_empty() { None } else { self.horizons.get(&dir).copied() };
         key.stamp()
             <= hearing.now.wall.minus(self.config.tombstone_ttl_ns).max(own.unwrap_or(Stamp::MIN))

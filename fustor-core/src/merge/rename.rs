@@ -6,6 +6,7 @@ use crate::event::{GapReason, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Claim, Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::{Delta, Flags};
 
@@ -80,6 +81,7 @@ impl Arbiter {
         self.delete(hearing, old, gone);
         let verdict = self.upsert(hearing, new, here, facts);
         if facts.kind.is_dir()
+            && self.holds(Rule::HalvesOweAListing)
             && let Some(dir) = self.writer.tree().dir(new)
         {
             self.open_gap(hearing, dir, here.stamp(), GapReason::StaleRename);
@@ -110,11 +112,12 @@ impl Arbiter {
         let to = self.settled_site(new_parent, gone)?;
         let (known, row) = self.known(&from, old_name);
         let row = row?;
-        let same = row.facts.inode == facts.inode
+        let same = (row.facts.inode == facts.inode || !self.holds(Rule::MovesOnlyTheSameEntry))
             && row.facts.kind == facts.kind
             && !row.marks.has(Marks::PLACEHOLDER);
         let (known_target, target) = self.known(&to, new_name);
-        let old_enough = is_older(&known, gone) && is_older(&known_target, gone);
+        let old_enough = is_older(&known, gone) && is_older(&known_target, gone)
+            || !self.holds(Rule::MovesOnlyWhatIsOlder);
         if !same || !old_enough || self.has_newer_tombstone(gone, &from, old_name, &to, new_name) {
             return None;
         }
@@ -123,15 +126,17 @@ impl Arbiter {
 
     /// The directory at `path` if no absence and no listing of it or of an ancestor is newer than `gone`.
     fn settled_site(&self, path: &ViewPath, gone: Key) -> Option<Site> {
+        let any = !self.holds(Rule::MovesOnlyBelowOlderAbsences);
         let mut site = self.root_site();
         for name in path.names() {
             let child = self.writer.entries(site.dir).find_dir(name)?;
-            if self.writer.meta(site.dir).listed > gone {
+            if self.writer.meta(site.dir).listed > gone && !any {
                 return None;
             }
             site = self.enter(&site, child);
         }
-        (site.absence <= gone && self.writer.meta(site.dir).listed <= gone).then_some(site)
+        let settled = site.absence <= gone && self.writer.meta(site.dir).listed <= gone;
+        (settled || any).then_some(site)
     }
 
     /// Whether a tombstone newer than the rename lies at or below either side.
@@ -208,7 +213,8 @@ impl Arbiter {
         self.writer.shift(to.dir, &coming, *here);
         self.tombstones.record(from.dir, old_name, *gone, went);
         self.bound_tombstones();
-        if row.child != DirId::NONE && debt != Stamp::MIN {
+        let indebted = debt != Stamp::MIN && self.holds(Rule::DebtsMoveAlong);
+        if row.child != DirId::NONE && indebted {
             self.owe(row.child, debt);
         }
     }

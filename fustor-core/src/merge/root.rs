@@ -5,7 +5,6 @@ use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::Key;
 
-use super::legacy::reconcile;
 use super::reach::Old;
 use super::upsert::change_time;
 use super::{Arbiter, Hearing};
@@ -34,7 +33,7 @@ impl Arbiter {
         let facts = match hearing.fidelity {
             Fidelity::Exact => facts,
             Fidelity::Legacy => {
-                reconciled = reconcile(Some(&old.facts), facts);
+                reconciled = self.reconciled(Some(&old.facts), facts);
                 &reconciled
             }
         };

@@ -4,6 +4,7 @@ use crate::event::Directive;
 use crate::id::DirId;
 use crate::key::Key;
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::{SECOND, Stamp};
 
 use super::suspect::Suspicion;
@@ -23,7 +24,10 @@ const RECHECK_EVERY_NS: i64 = SECOND;
 impl Arbiter {
     /// Forgets what is older than the horizon.
     pub(crate) fn expire(&mut self, now: Stamp) {
-        let horizon = now.minus(self.config.tombstone_ttl_ns);
+        let mut horizon = now.minus(self.config.tombstone_ttl_ns);
+        if !self.holds(Rule::TombstonesLiveToTheHorizon) {
+            horizon = now.minus(self.config.tombstone_ttl_ns / 2);
+        }
         for _ in 0..EXPIRED_MAX {
             let Some(spot) = self.tombstones.expire_one(horizon) else { break };
             self.lay_ghost(spot.dir);
@@ -79,6 +83,9 @@ impl Arbiter {
 
     /// Asks for listings of directories that are owed or awaited, guided by the totals.
     pub(crate) fn call_in_debts(&self, hearing: &mut Hearing<'_>) {
+        if !self.holds(Rule::DebtsAreCalledIn) {
+            return;
+        }
         self.ask_for_places(hearing);
         let mut left = REPAIRS_MAX;
         let mut open = vec![(DirId::ROOT, ViewPath::root())];
@@ -131,7 +138,7 @@ impl Arbiter {
 
     /// Forgets that a path was removed without the kernel's word.
     pub(super) fn forget_blind_deletion(&mut self, dir: DirId, name: &[u8]) {
-        if self.blind.is_empty() {
+        if self.blind.is_empty() || !self.holds(Rule::DeletionsAreSettled) {
             return;
         }
         if let Some(dir) = self.writer.tree().path_of(dir) {

@@ -5,10 +5,10 @@ use crate::event::{Fidelity, Refusal, Verdict};
 use crate::id::DirId;
 use crate::key::{Key, Tier};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::Delta;
 
-use super::legacy::reconcile;
 use super::reach::{Old, Site};
 use super::rule::{Known, Ruling, decide};
 use super::{Arbiter, Hearing};
@@ -64,14 +64,17 @@ impl Arbiter {
         let (facts, was_listed) = match hearing.fidelity {
             Fidelity::Exact => (facts, !self.writer.meta(site.dir).listed.is_none()),
             Fidelity::Legacy => {
-                reconciled = reconcile(old.as_ref().map(|old| &old.facts), facts);
+                reconciled = self.reconciled(old.as_ref().map(|old| &old.facts), facts);
                 (&reconciled, self.writer.meta(site.dir).verified > Stamp::MIN)
             }
         };
         let evidence = &Evidence { name, key, facts };
-        let ruling = decide(&known, key, facts);
+        let ruling = self.ruling(&known, old.as_ref(), key, facts);
         if ruling == Ruling::Buried || ruling == Ruling::Stale {
-            self.writer.raise_presence(site.dir, key);
+            self.doubt_loser(hearing, site.dir, &known, key, facts);
+            if self.holds(Rule::BuriedEvidenceCounts) {
+                self.writer.raise_presence(site.dir, key);
+            }
             self.follow(hearing, site.dir, &[name], key);
             return if ruling == Ruling::Buried { Verdict::Buried } else { Verdict::Stale };
         }
@@ -97,10 +100,35 @@ impl Arbiter {
         Verdict::Applied
     }
 
+    /// What the evidence means, by the rules that hold.
+    pub(super) fn ruling(
+        &self,
+        known: &Known,
+        old: Option<&Old>,
+        key: Key,
+        facts: &Facts,
+    ) -> Ruling {
+        let newer = old.is_some_and(|old| old.facts.mtime > facts.mtime);
+        if newer && !self.holds(Rule::MtimeIsNoOrder) {
+            return Ruling::Stale;
+        }
+        match *known {
+            // Whoever comes later has the last word.
+            Known::Leaf { own, facts: old }
+                if own == key && old != *facts && !self.holds(Rule::EqualKeysGoByFacts) =>
+            {
+                if facts.kind.is_dir() { Ruling::BecomeDir } else { Ruling::Refresh }
+            }
+            Known::Leaf { .. } | Known::Dir { .. } | Known::Nothing { .. } => {
+                decide(known, key, facts)
+            }
+        }
+    }
+
     /// Evidence of something new that lies between the proof time and the begin of the newest listing: that lacked it,
     /// but did not disprove it. Had it come before, the listing would have contested it.
     fn doubt_insertion(&mut self, hearing: &mut Hearing<'_>, dir: DirId, key: Key) {
-        if key.stamp() < self.writer.meta(dir).verified {
+        if key.stamp() < self.writer.meta(dir).verified && self.holds(Rule::DoubtIsAskedAbout) {
             self.contest(hearing, dir, key);
         }
     }
@@ -198,7 +226,9 @@ impl Arbiter {
         facts_go: bool,
     ) -> Enacted<'a> {
         let mut delta = Delta::default();
-        let Some(old) = old else { return Enacted { row: None, delta } };
+        let Some(old) = old.filter(|_| self.holds(Rule::NoDirectoryBuriesBelow)) else {
+            return Enacted { row: None, delta };
+        };
         self.leave_trail();
         self.raise_floor(old.child, key, site.moved);
         self.prune(old.child, key, site.moved, key.stamp());
@@ -221,7 +251,8 @@ impl Arbiter {
     fn sample_clock(&mut self, key: Key, facts: &Facts, old: Option<&Old>) {
         let moved = old.is_none_or(|old| old.facts.ctime != facts.ctime);
         if key.tier() == Tier::Atomic && moved && !facts.kind.is_dir() {
-            self.clock.sample(key.stamp(), facts.ctime);
+            let ctime = self.holds(Rule::ClockReadsCtime);
+            self.clock.sample(key.stamp(), if ctime { facts.ctime } else { facts.mtime });
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::key::Tier;
 use crate::path::ViewPath;
 use crate::query::entry::NotFound;
 use crate::query::trust::nearest_dir;
+use crate::rules::Rule;
 use crate::snapshot::{Snapshot, Trust, TrustReason, TrustState};
 use crate::time::{Now, SECOND, Stamp};
 
@@ -117,7 +118,10 @@ pub fn settled(snapshot: &Snapshot, now: Now, args: &SettledArgs) -> Result<Sett
     let row = snapshot.tree().lookup(&args.path).ok_or_else(|| NotFound(args.path.clone()))?;
     let dir = nearest_dir(snapshot, &args.path);
     let trust = snapshot.trust(now, dir);
-    let pending = pending(snapshot, &row, dir);
+    let mut pending = pending(snapshot, &row, dir);
+    if !snapshot.rules().hold(Rule::SuspectsAreUnsettled) {
+        pending.suspects = 0;
+    }
     let (basis, as_of) = as_of(snapshot, now, dir);
     let last_change = last_change(snapshot, &row, dir);
     let quiet_for_ns = as_of.zip(last_change).map(|(as_of, change)| as_of.since(change));
@@ -165,7 +169,7 @@ fn pending(snapshot: &Snapshot, row: &Row<'_>, dir: DirId) -> Pending {
 /// not changed proves nothing of writes into its files: so it is the oldest listing of what is below. What a cache may have
 /// answered counts from as much earlier.
 fn as_of(snapshot: &Snapshot, now: Now, dir: DirId) -> (Basis, Option<Stamp>) {
-    if snapshot.writers_watched_below(dir) {
+    if snapshot.writers_watched_below(dir) || !snapshot.rules().hold(Rule::SilenceProvesLittle) {
         return (Basis::Realtime, Some(now.wall));
     }
     (Basis::Listing, snapshot.read_since(dir).max(snapshot.listed_since(dir, LISTED_MAX)))

@@ -2,6 +2,7 @@
 
 use crate::event::Lane;
 use crate::id::{Origin, Seq, SessionId};
+use crate::rules::Rule;
 use crate::time::Now;
 
 use super::door::{Admission, AdmitError, Duties, Head, RosterConfig};
@@ -33,16 +34,17 @@ impl Roster {
     pub fn admit(&mut self, now: Now, id: SessionId, head: Head) -> Result<Admission, AdmitError> {
         let now = self.advance(now);
         let limit = self.config.in_flight();
+        let rules = self.config.rules();
         let session = self.live_session(id)?;
         if !session.is_native() {
             return Err(AdmitError::OtherKind);
         }
         session.live(now);
         let current = session.life.source_epoch;
-        if head.source_epoch != current {
+        if head.source_epoch != current && rules.hold(Rule::OnlyTheLivingPush) {
             return Err(AdmitError::StaleSource { sent: head.source_epoch, current });
         }
-        if !session.may_push() {
+        if !session.may_push() && rules.hold(Rule::OtherRootsAreRefused) {
             return Err(AdmitError::RootChanged);
         }
         let full = session.in_flight(now.mono) >= limit as usize;
@@ -51,7 +53,7 @@ impl Roster {
         }
         let fresh = match session.life.lanes.admit(now.mono, head.lane, head.seq)? {
             Novelty::Fresh => true,
-            Novelty::Known => false,
+            Novelty::Known => !rules.hold(Rule::BatchesAreAppliedOnce),
         };
         let hole = session.life.lanes.oldest_hole();
         let admission = self.admission(now, id, head.seq, fresh, head.lease)?;
@@ -115,7 +117,8 @@ impl Roster {
     /// A lease that has run out but was not given to another session still counts: nobody else has the duties.
     fn duties(&self, id: SessionId, believed: u64) -> Duties {
         let epoch = self.lease.epoch();
-        if self.lease.holder() == Some(id) && believed == epoch {
+        let leads = self.lease.holder() == Some(id) && believed == epoch;
+        if leads || !self.config.holds(Rule::DutiesAreFenced) {
             Duties::Allowed
         } else {
             Duties::Refused { epoch }

@@ -2,6 +2,7 @@
 
 use crate::event::{GapReason, RootIdentity};
 use crate::id::{AgentId, Epoch, SessionId};
+use crate::rules::Rule;
 use crate::time::{Mono, Now};
 
 use super::door::{
@@ -145,7 +146,8 @@ impl Roster {
                     if let Some(timing) = &mut session.life.timing {
                         timing.hear(now.wall, native.clock);
                     }
-                    lost |= resume.is_some_and(|r| session.life.lanes.settle(r.acknowledged));
+                    lost |= resume.is_some_and(|r| session.life.lanes.settle(r.acknowledged))
+                        && self.config.holds(Rule::ForgottenBatchesAreGaps);
                 }
             }
             session.timeout_ns = self.config.timeout(request.timeout_ns);
@@ -237,8 +239,10 @@ impl Roster {
         known: bool,
     ) -> (Life, bool, bool) {
         let resume = native.resume.filter(|resume| resume.source_epoch == native.source_epoch);
-        if let Some(mut life) = self.agents.resume(agent, native.source_epoch) {
-            let lost = resume.is_some_and(|resume| life.lanes.settle(resume.acknowledged));
+        let parked = self.agents.resume(agent, native.source_epoch);
+        if let Some(mut life) = parked.filter(|_| self.config.holds(Rule::LivesOutliveSessions)) {
+            let lost = resume.is_some_and(|resume| life.lanes.settle(resume.acknowledged))
+                && self.config.holds(Rule::ForgottenBatchesAreGaps);
             if let Some(timing) = &mut life.timing {
                 timing.hear(now.wall, native.clock);
             }

@@ -3,6 +3,7 @@
 use crate::event::{Directive, Lane, RootIdentity};
 use crate::id::{AgentId, JobId, Origin, Seq, SessionId, StorageId};
 use crate::path::ViewPath;
+use crate::rules::{Rule, Rules};
 use crate::time::{BootTime, ClockMap, SECOND, Stamp};
 
 /// How long sessions and leases live and how much one agent may have under way. Every value is valid.
@@ -22,6 +23,9 @@ pub struct RosterConfig {
     pub in_flight: u32,
     /// Sessions at a time.
     pub max_sessions: usize,
+    /// A rule that is switched off.
+    #[cfg(feature = "mutants")]
+    pub broken: Option<Rule>,
 }
 
 /// A session lasts at most this long without a sign of life, whatever its agent asks for.
@@ -40,11 +44,31 @@ impl Default for RosterConfig {
             concurrent: true,
             in_flight: 4,
             max_sessions: 1024,
+            #[cfg(feature = "mutants")]
+            broken: None,
         }
     }
 }
 
 impl RosterConfig {
+    /// The rules that hold.
+    #[cfg(feature = "mutants")]
+    pub(super) const fn rules(&self) -> Rules {
+        Rules::but(self.broken)
+    }
+
+    /// The rules that hold: all of them.
+    #[cfg(not(feature = "mutants"))]
+    #[expect(clippy::unused_self, reason = "the other half of a pair")]
+    pub(super) const fn rules(&self) -> Rules {
+        Rules::ALL
+    }
+
+    /// Whether a rule holds; a test may switch one off.
+    pub(super) fn holds(&self, rule: Rule) -> bool {
+        self.rules().hold(rule)
+    }
+
     /// How long a session lives whose agent asks for this.
     pub(super) fn timeout(&self, asked_ns: Option<i64>) -> i64 {
         let longest = TIMEOUT_MAX_NS.max(self.timeout_ns);

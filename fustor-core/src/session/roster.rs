@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::event::{Command, RootIdentity};
 use crate::id::{AgentId, Epoch, SessionId, StorageId};
+use crate::rules::Rule;
 use crate::time::{Mono, Now, Stamp};
 
 use super::agents::Agents;
@@ -210,6 +211,9 @@ impl Roster {
     pub fn stalled(&mut self, now: Now) {
         let before = self.latest;
         let now = self.clock(now);
+        if !self.config.holds(Rule::StallsCostNothing) {
+            return;
+        }
         for session in self.sessions.values_mut() {
             let until = now.mono.plus(session.lease_ttl(&self.config).max(0));
             session.until = session.until.max(until);

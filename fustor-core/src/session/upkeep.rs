@@ -2,6 +2,7 @@
 
 use crate::event::{GapReason, RootIdentity};
 use crate::id::{Origin, Seq, SessionId};
+use crate::rules::Rule;
 use crate::time::{Mono, Now};
 
 use super::door::Grant;
@@ -34,7 +35,8 @@ impl Roster {
         if now.mono < self.wake {
             return now;
         }
-        let silent = self.sessions.values().filter(|session| session.until <= now.mono);
+        let ends = self.config.holds(Rule::SilentSessionsEnd);
+        let silent = self.sessions.values().filter(|session| session.until <= now.mono && ends);
         let silent: Vec<SessionId> = silent.map(|session| session.id).collect();
         if !silent.is_empty() {
             self.end(now, &silent, Why::Expired);
@@ -73,9 +75,10 @@ impl Roster {
 
     fn declare_holes(&mut self, now: Now) {
         let before = now.mono.minus(HOLE_NS);
+        let told = self.config.holds(Rule::HolesBecomeGaps);
         let mut lost = Vec::new();
         for session in self.sessions.values_mut() {
-            if session.life.lanes.declare(before) {
+            if session.life.lanes.declare(before) && told {
                 lost.push(origin_of(session));
             }
         }
@@ -85,6 +88,9 @@ impl Roster {
     }
 
     pub(super) fn gap(&mut self, now: Now, origin: Origin, reason: GapReason) {
+        if reason == GapReason::AgentAbsent && !self.config.holds(Rule::AbsenceIsAGap) {
+            return;
+        }
         self.outdate_first_scan();
         self.effects.gap(now.wall, self.storage, origin, reason);
     }
@@ -98,7 +104,8 @@ impl Roster {
         }
         let Some(session) = self.sessions.get(&id) else { return };
         let ttl = session.lease_ttl(&self.config);
-        let stalled = session.is_stalled(now.mono, &self.config);
+        let stalled = session.is_stalled(now.mono, &self.config)
+            && self.config.holds(Rule::StalledSourcesGiveUp);
         let relieved = |other: &Session| {
             other.id != id && other.can_lead(now.mono) && other.source_ok == Some(true)
         };
@@ -112,7 +119,7 @@ impl Roster {
     /// Gives a free lease to the session that was opened first among those that can lead; to one whose source stands
     /// still only when there is no other. Who had it last gets it back by its next heartbeat, if it is still free.
     pub(super) fn elect(&mut self, now: Now) {
-        if !self.lease.is_free(now.mono) {
+        if !self.lease.is_free(now.mono) && self.config.holds(Rule::OneLeaseAtATime) {
             return;
         }
         let last = self.lease.holder();
@@ -121,6 +128,9 @@ impl Roster {
         if let Some(next) = self.sessions.values().filter(able).min_by_key(order) {
             let id = next.id;
             self.lease.grant(now.mono, id, next.lease_ttl(&self.config));
+            if !self.config.holds(Rule::GrantsHaveNewNumbers) {
+                self.lease.keep_number();
+            }
             self.wake_for_lease(now);
             self.expect_scan(now, id);
         }
@@ -129,7 +139,8 @@ impl Roster {
     /// Renumbers the lease of its holder, so that what was sealed under the old number has no duties.
     pub(super) fn regrant(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if self.lease.holder() == Some(id) && session.may_push() {
+        let renumbered = self.config.holds(Rule::NewLivesGetNewNumbers);
+        if self.lease.holder() == Some(id) && session.may_push() && renumbered {
             self.lease.grant(now.mono, id, session.lease_ttl(&self.config));
             self.wake_for_lease(now);
         }
@@ -147,8 +158,11 @@ impl Roster {
     pub(super) fn end(&mut self, now: Now, ids: &[SessionId], why: Why) {
         let gone: Vec<Session> = ids.iter().filter_map(|id| self.sessions.remove(id)).collect();
         for mut session in gone {
-            self.orders.forget(session.id);
-            for job in self.jobs.of(session.id) {
+            if self.config.holds(Rule::OrdersMoveOn) {
+                self.orders.forget(session.id);
+            }
+            let moves_on = self.config.holds(Rule::JobsMoveOn);
+            for job in self.jobs.of(session.id).into_iter().filter(|_| moves_on) {
                 if let Some(job) = self.jobs.get_mut(job) {
                     job.take_back();
                 }

@@ -3,11 +3,13 @@
 use crate::event::Directive;
 use crate::id::{JobId, SessionId};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::time::{Mono, Now};
 
 use super::door::{Ack, Ending, Order, ScanCommand};
 use super::jobs::{Job, Run};
 use super::member::Session;
+use super::orders::REDELIVER_NS;
 use super::roster::Roster;
 
 /// Longer reasons of an agent are cut.
@@ -98,7 +100,7 @@ impl Roster {
             return Vec::new();
         }
         let executor = self.executor(now.mono) == Some(id);
-        if executor {
+        if executor && self.config.holds(Rule::OrdersMoveOn) {
             for other in self.orders.other_holders(id) {
                 let present = |s: &Session| s.can_lead(now.mono);
                 if !self.sessions.get(&other).is_some_and(present) {
@@ -106,7 +108,10 @@ impl Roster {
                 }
             }
         }
-        self.orders.deliver(now.mono, id, executor)
+        let again = self.config.holds(Rule::OrdersAreDeliveredAgain);
+        // At the beginning of time nothing is delivered twice.
+        let at = if again { now.mono } else { Mono::MIN.plus(REDELIVER_NS) };
+        self.orders.deliver(at, id, executor)
     }
 
     /// The commands for an agent of 0.8. Each is delivered once.

@@ -5,6 +5,7 @@ use crate::id::StorageId;
 use crate::key::Tier;
 use crate::merge::{Arbiter, Hearing, ViewConfig};
 use crate::path::ViewPath;
+use crate::rules::Rule;
 use crate::snapshot::Holding;
 use crate::time::{BootTime, Now, Stamp};
 
@@ -40,7 +41,7 @@ impl Member {
     pub(super) fn apply_batch(&mut self, now: Now, mut batch: Batch, applied: &mut Applied) {
         let mut events = std::mem::take(&mut batch.events);
         group_by_path(&mut events);
-        let mut hearing = Hearing::new(now, &batch, applied);
+        let mut hearing = Hearing::new(now, &batch, self.arbiter.config().rules(), applied);
         self.arbiter.note_agent(&hearing, &events);
         self.arbiter.note_window(batch.cache_window_ns);
         for event in events {
@@ -110,6 +111,7 @@ impl Member {
 
     fn is_other_root(&self, inode: u64) -> bool {
         self.storage.root.as_ref().is_some_and(|root| root.inode != inode)
+            && self.arbiter.holds(Rule::OtherRootsAreRefused)
     }
 
     fn cycle(&mut self, hearing: &mut Hearing<'_>, phase: CyclePhase, stamp: BootTime) -> Verdict {
@@ -160,7 +162,9 @@ impl Member {
         storage.is_known = true;
         let known = storage.root.take();
         storage.root_changed = match (&known, &root) {
-            (Some(known), Some(root)) => known != root,
+            (Some(known), Some(root)) => {
+                known != root && self.arbiter.holds(Rule::OtherRootsAreRefused)
+            }
             (None, _) | (_, None) => false,
         };
         if storage.root_changed {

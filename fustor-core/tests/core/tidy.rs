@@ -11,7 +11,7 @@ const FILE_MAX: usize = 800;
 const FUNCTION_MAX: usize = 70;
 /// The rooms of the core, in order; what stands in one group may use its own and all groups before it.
 const ROOMS: &[&[&str]] = &[
-    &["time", "path", "id", "key"],
+    &["time", "path", "id", "key", "rules"],
     &["entry", "event", "block", "text"],
     &["clock", "tree"],
     &["merge", "session"],

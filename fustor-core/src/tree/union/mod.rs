@@ -9,13 +9,14 @@ mod layout;
 mod rule;
 mod share;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use im::OrdMap;
 use rustc_hash::FxHashMap;
 
 use crate::entry::Marks;
 use crate::id::{DirId, StorageId};
+use crate::rules::Rules;
 
 use super::entries::Entries;
 use super::meta::Meta;
@@ -36,6 +37,7 @@ pub(crate) struct Union {
     /// How often a path has changed hands.
     takeovers: u64,
     version: u64,
+    rules: Rules,
 }
 
 #[derive(Clone)]
@@ -62,11 +64,13 @@ struct Fold {
     older: Tree,
     /// Shared directories whose rows are to be looked at, those nearest to the root first.
     work: BTreeMap<(u32, DirId), Extent>,
+    /// Directories that are shared by fewer than before: what was shown in them is no guide.
+    anew: BTreeSet<DirId>,
 }
 
 impl Union {
     /// The union of these trees.
-    pub(crate) fn new(trees: &[(StorageId, Tree)], version: u64) -> Self {
+    pub(crate) fn new(trees: &[(StorageId, Tree)], version: u64, rules: Rules) -> Self {
         let (entries, metas) = (PersistentVec::default(), PersistentVec::default());
         let unlisted = Writer::new();
         let member = |storage| Member { storage, tree: unlisted.tree().clone() };
@@ -79,6 +83,7 @@ impl Union {
             conflicts: OrdMap::new(),
             takeovers: 0,
             version,
+            rules,
         };
         for member in 0..union.members.len() {
             union.reach(member as u16, 1);
@@ -101,8 +106,8 @@ impl Union {
         self.version = version;
         let member = member as u16;
         self.reach(member, newer.id_count());
-        let mut fold = Fold { member, older, work: BTreeMap::new() };
-        self.part_with_what_moved(&fold, newer, &touched);
+        let mut fold = Fold { member, older, work: BTreeMap::new(), anew: BTreeSet::new() };
+        self.part_with_what_moved(&mut fold, newer, &touched);
         for dir in touched {
             let part = Part { member, dir };
             match self.layout.host(part) {
@@ -137,7 +142,7 @@ impl Union {
     }
 
     /// A directory that has another place than before is no longer shared with what stood beside it there.
-    fn part_with_what_moved(&mut self, fold: &Fold, newer: &Tree, touched: &[DirId]) {
+    fn part_with_what_moved(&mut self, fold: &mut Fold, newer: &Tree, touched: &[DirId]) {
         for dir in touched.iter().filter(|dir| **dir != DirId::ROOT) {
             let Some(host) = self.layout.host(Part { member: fold.member, dir: *dir }) else {
                 continue;
@@ -147,6 +152,7 @@ impl Union {
                 && fold.older.entries(*dir).own_name() == newer.entries(*dir).own_name();
             if !stays {
                 self.part_ways(host);
+                fold.anew.insert(host);
             }
         }
     }

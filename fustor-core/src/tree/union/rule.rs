@@ -1,6 +1,7 @@
 //! Who owns a path that several members have.
 
 use crate::key::Key;
+use crate::rules::{Rule, Rules};
 
 /// What one member has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +28,19 @@ pub(super) struct Shown {
 /// The owner stays owner while it has the entry. Another takes over by later news only, so that scans of what is long
 /// known never pass a path to and fro. What is not a directory never takes over a directory: one event would hide a
 /// subtree of another storage.
-pub(super) fn decide(claims: &[Claim], before: Option<Shown>) -> Option<Shown> {
+pub(super) fn decide(claims: &[Claim], before: Option<Shown>, rules: Rules) -> Option<Shown> {
     let first_dir = claims.iter().find(|claim| claim.is_dir);
     let held = before.and_then(|shown| claims.iter().find(|claim| claim.member == shown.owner));
     let was_dir = before.is_some_and(|shown| shown.is_dir);
     let Some(held) = held else {
         return first_dir.or(claims.first()).map(shown);
     };
-    if held.is_dir {
+    if held.is_dir && rules.hold(Rule::FilesTakeNoDirectory) {
         return Some(shown(held));
     }
-    let news = claims.iter().filter(|claim| claim.is_news && claim.key > held.key);
+    let is_news = |claim: &&Claim| claim.is_news || !rules.hold(Rule::OnlyNewsTakesOver);
+    let is_later = |claim: &&Claim| claim.key > held.key || !rules.hold(Rule::OnlyLaterTakesOver);
+    let news = claims.iter().filter(is_news).filter(is_later);
     let taker = news.max_by_key(|claim| claim.key);
     Some(shown(first_dir.filter(|_| was_dir).or(taker).unwrap_or(held)))
 }
@@ -100,7 +103,7 @@ mod tests {
             ),
         ];
         for (claims, before, after, why) in cases {
-            assert_eq!(decide(claims, *before), *after, "{why}");
+            assert_eq!(decide(claims, *before, Rules::ALL), *after, "{why}");
         }
     }
 }

@@ -154,11 +154,12 @@ impl Union {
             found.iter().map(|found| self.claim(fold, dir, name, found)).collect();
         let before = self.tree.entries(dir).find(name);
         let before = before.map(|row| (row.storage, row.child));
-        let was = before.and_then(|(storage, child)| {
+        let guide = before.filter(|_| !fold.anew.contains(&dir));
+        let was = guide.and_then(|(storage, child)| {
             Some(Shown { owner: self.member_of(storage)?, is_dir: child != DirId::NONE })
         });
         let held = before.map_or(DirId::NONE, |(_, child)| child);
-        let Some(shown) = decide(&claims, was) else {
+        let Some(shown) = decide(&claims, was, self.rules) else {
             self.part_ways_at(dir, name, held);
             self.hide(dir, name, None);
             self.rows_mut(dir).remove(name);
@@ -234,22 +235,28 @@ impl Union {
         held: DirId,
         parts: Vec<Part>,
     ) -> DirId {
-        if let Some(known) = self.parts_at(dir, name, held) {
+        let known = self.parts_at(dir, name, held);
+        if let Some(known) = &known {
             if parts.len() == known.len() && parts.iter().all(|part| known.contains(part)) {
                 return held;
             }
             if known.iter().all(|part| parts.contains(part)) {
                 let added: Vec<Part> =
                     parts.iter().filter(|part| !known.contains(part)).copied().collect();
-                self.join(fold, held, &known, added);
+                self.join(fold, held, known, added);
                 return held;
             }
         }
         self.part_ways_at(dir, name, held);
-        match parts[..] {
-            [only] => self.layout.slot(only),
+        let anew = known.is_some() || fold.anew.contains(&held) || fold.anew.contains(&dir);
+        let shared = match parts[..] {
+            [only] => return self.layout.slot(only),
             _ => self.share(fold, dir, held, parts),
+        };
+        if anew {
+            fold.anew.insert(shared);
         }
+        shared
     }
 
     /// The parts of the shared directory of that name, if it is one.

@@ -47,12 +47,18 @@ pub(super) fn cases(text: &str) -> Vec<Case<'_>> {
 
 /// Runs a case; the error says which line found what.
 pub(super) fn check(case: &Case<'_>) -> Result<(), String> {
+    check_with(case, &|_| ())
+}
+
+/// The same with other settings of the view.
+pub(super) fn check_with(case: &Case<'_>, adjust: &dyn Fn(&mut ViewConfig)) -> Result<(), String> {
     let fail =
         |line: usize, text: String| format!("{} (line {line}, {}): {text}", case.id, case.why);
     if case.why.is_empty() {
         return Err(fail(0, "a case says why".to_owned()));
     }
-    let (config, lines) = split_config(case).map_err(|text| fail(0, text))?;
+    let (mut config, lines) = split_config(case).map_err(|text| fail(0, text))?;
+    adjust(&mut config);
     let (mut reader, mut mode, mut expected) = (Reader::new(), "", 0);
     let mut stage = stage(config);
     for (n, line) in lines {

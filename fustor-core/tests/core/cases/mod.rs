@@ -21,6 +21,15 @@ const FILES: &[(&str, &str)] = &[
     ("regressions", include_str!("regressions.case")),
 ];
 
+/// The first case that fails when the view has these settings.
+#[cfg(feature = "mutants")]
+pub(crate) fn first_failing(adjust: &dyn Fn(&mut fustor_core::ViewConfig)) -> Option<String> {
+    let fails =
+        |case: &check::Case<'_>| crate::model::mutants::fails(|| check::check_with(case, adjust));
+    let cases = FILES.iter().flat_map(|(_, text)| check::cases(text));
+    cases.into_iter().find(fails).map(|case| case.id.to_owned())
+}
+
 /// Checks every case of a file and reports all that fail.
 fn area(name: &str) {
     let (_, text) = FILES.iter().find(|(file, _)| *file == name).expect("a file of this name");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fustor_core::{
-    Applied, Batch, Command, DirId, Directive, Event, Facts, Mono, Now, SECOND, Snapshot, Stamp,
-    View, ViewConfig, ViewPath,
+    Applied, Batch, ClockMap, Command, DirId, Directive, Event, Facts, Mono, Now, SECOND, Snapshot,
+    Stamp, View, ViewConfig, ViewPath,
 };
 use proptest::prelude::*;
 
@@ -27,13 +27,16 @@ fn histories(most: usize) -> impl Strategy<Value = History> {
     (1..most, any::<u64>()).prop_map(|(steps, seed)| History { steps, seed })
 }
 
-fn now() -> Now {
-    Now { mono: Mono(0), wall: Stamp(BASE + 1000 * SECOND) }
-}
+/// When everything arrives where time does not matter.
+const LATE: Stamp = Stamp(BASE + 1000 * SECOND);
 
 /// A view with the log of what it was told.
 struct Told {
     view: View,
+    /// What time it is.
+    wall: Stamp,
+    /// How little the agent knows of its clock, and how old what its mount answers may be.
+    doubt: (i64, i64),
     log: String,
 }
 
@@ -44,15 +47,26 @@ impl Told {
     }
 
     fn with(disk: &mut Disk, config: ViewConfig) -> Self {
-        let mut told = Self { view: View::new(config, 1), log: String::new() };
+        Self::in_doubt(disk, config, (0, 0))
+    }
+
+    fn in_doubt(disk: &mut Disk, config: ViewConfig, doubt: (i64, i64)) -> Self {
+        let mut told = Self { view: View::new(config, 1), wall: LATE, doubt, log: String::new() };
         let first = disk.all_listings();
         told.tell(&disk.seal(first));
         told
     }
 
+    fn now(&self) -> Now {
+        Now { mono: Mono(0), wall: self.wall }
+    }
+
     fn tell(&mut self, batch: &Batch) -> Applied {
-        self.log.push_str(&write(batch));
-        let applied = self.view.apply(now(), Command::Batch(batch.clone()));
+        let (uncertainty_ns, cache_window_ns) = self.doubt;
+        let clock = ClockMap { uncertainty_ns, ..batch.clock };
+        let batch = Batch { clock, cache_window_ns, ..batch.clone() };
+        self.log.push_str(&write(&batch));
+        let applied = self.view.apply(self.now(), Command::Batch(batch));
         self.view.check().unwrap_or_else(|error| panic!("check: {error:?}\n{}", self.log));
         let _more_remains = self.view.release(1);
         if let Err(error) = recount(&self.view.snapshot()) {
@@ -65,10 +79,20 @@ impl Told {
     fn settle(&mut self, disk: &mut Disk, mut owed: Vec<Directive>) -> Result<(), TestCaseError> {
         for _ in 0..200 {
             if owed.is_empty() {
-                owed = self.view.apply(now(), Command::Tick).directives;
+                owed = self.view.apply(self.now(), Command::Tick).directives;
             }
             let Some(directive) = owed.pop() else { return Ok(()) };
             self.log.push_str(&format!("# asked: {directive:?}\n"));
+            let answer = disk.serve(&directive);
+            owed.extend(self.tell(&disk.seal(answer)).directives);
+        }
+        Err(TestCaseError::fail(format!("directives never end: {owed:?}\n{}", self.log)))
+    }
+
+    /// Answers directives, and what they bring about, without waiting for more.
+    fn answer(&mut self, disk: &mut Disk, mut owed: Vec<Directive>) -> Result<(), TestCaseError> {
+        for _ in 0..200 {
+            let Some(directive) = owed.pop() else { return Ok(()) };
             let answer = disk.serve(&directive);
             owed.extend(self.tell(&disk.seal(answer)).directives);
         }
@@ -146,44 +170,90 @@ proptest! {
 
     #[test]
     fn a_history_told_in_disorder_is_repaired_by_what_it_queues(history in histories(16)) {
-        let (mut disk, mut dice) = (Disk::new(), Dice(history.seed));
-        let mut told = Told::new(&mut disk);
-        let mut owed = Vec::new();
-        for batch in &disorder(&mut disk, &mut dice, history.steps, 0) {
-            owed.extend(told.tell(batch).directives);
-        }
-        told.settle(&mut disk, owed)?;
-        told.matches(&disk, "after what was queued")?;
+        play(history, ViewConfig::default(), 0)?;
     }
 
     #[test]
     fn tables_that_are_too_small_cost_listings_only(history in histories(16)) {
-        let (mut disk, mut dice) = (Disk::new(), Dice(history.seed));
         let config = ViewConfig { max_tombstones: 2, max_suspects: 1, ..ViewConfig::default() };
-        let mut told = Told::with(&mut disk, config);
-        let mut owed = Vec::new();
-        for batch in &disorder(&mut disk, &mut dice, history.steps, 10) {
-            owed.extend(told.tell(batch).directives);
-        }
-        told.settle(&mut disk, owed)?;
-        told.matches(&disk, "after what was queued")?;
+        play(history, config, 10)?;
     }
 
     #[test]
     fn losses_are_repaired_when_they_are_declared(history in histories(16)) {
-        let (mut disk, mut dice) = (Disk::new(), Dice(history.seed));
-        let mut told = Told::new(&mut disk);
-        let mut owed = Vec::new();
-        for batch in &disorder(&mut disk, &mut dice, history.steps, 25) {
-            owed.extend(told.tell(batch).directives);
-        }
-        told.settle(&mut disk, owed)?;
-        told.matches(&disk, "after what was queued")?;
+        let (mut told, mut disk) = play(history, ViewConfig::default(), 25)?;
         let all = disk.all_listings();
         let owed = told.tell(&disk.seal(all)).directives;
         told.settle(&mut disk, owed)?;
         told.matches(&disk, "after complete listings of everything")?;
     }
+}
+
+/// Tells a history in disorder, `lost` percent of it as gaps, and answers what the view asks until it asks no more.
+fn play(history: History, config: ViewConfig, lost: usize) -> Result<(Told, Disk), TestCaseError> {
+    let (mut disk, mut dice) = (Disk::new(), Dice(history.seed));
+    let mut told = Told::with(&mut disk, config);
+    let mut owed = Vec::new();
+    for batch in &disorder(&mut disk, &mut dice, history.steps, lost) {
+        owed.extend(told.tell(batch).directives);
+    }
+    told.settle(&mut disk, owed)?;
+    told.matches(&disk, "after what was queued")?;
+    Ok((told, disk))
+}
+
+/// The same for one number, with complete listings of everything at the end; what is wrong then.
+#[cfg(feature = "mutants")]
+pub(super) fn departs(seed: u64, config: &ViewConfig) -> Result<(), String> {
+    let history = History { steps: 8 + (seed % 40) as usize, seed };
+    let lost = [0, 10, 25][(seed % 3) as usize];
+    let error = |error: TestCaseError| error.to_string();
+    let (mut told, mut disk) = play(history, config.clone(), lost).map_err(error)?;
+    let all = disk.all_listings();
+    let owed = told.tell(&disk.seal(all)).directives;
+    told.settle(&mut disk, owed).map_err(error)?;
+    told.matches(&disk, "after complete listings of everything").map_err(error)
+}
+
+proptest! {
+    #![proptest_config(runs(600))]
+
+    #[test]
+    fn an_agent_that_is_unsure_of_its_clock_is_asked_until_it_can_tell(history in histories(16)) {
+        doubt(history.seed, history.steps, &ViewConfig::default()).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// Tells a history in order while time passes, some of it as gaps, by an agent whose listings prove only what was before
+/// them by some seconds. What is wrong when it has been asked until nothing is open any more.
+pub(super) fn doubt(seed: u64, steps: usize, config: &ViewConfig) -> Result<(), String> {
+    let error = |error: TestCaseError| error.to_string();
+    let (mut disk, mut dice) = (Disk::new(), Dice(seed));
+    let doubt = [(4 * SECOND, 0), (0, 6 * SECOND), (SECOND, 2 * SECOND)][dice.below(3)];
+    let mut told = Told::in_doubt(&mut disk, config.clone(), doubt);
+    for _ in 0..steps {
+        disk.clock += dice.below(3) as i64 * SECOND;
+        let mut events = disk.happen(&mut dice);
+        if dice.chance(30) {
+            events = disk.lost(&events, &mut dice);
+        }
+        if dice.chance(20) {
+            events.extend(disk.some_listing(&mut dice));
+        }
+        told.wall = Stamp(disk.clock);
+        let owed = told.tell(&disk.seal(events)).directives;
+        if dice.chance(70) {
+            told.answer(&mut disk, owed).map_err(error)?;
+        }
+    }
+    // Longer than any of its doubts; what was asked meanwhile and not answered is asked again.
+    for _ in 0..8 {
+        disk.clock += 3 * SECOND;
+        told.wall = Stamp(disk.clock);
+        let owed = told.view.apply(told.now(), Command::Tick).directives;
+        told.answer(&mut disk, owed).map_err(error)?;
+    }
+    told.matches(&disk, "when every doubt was settled").map_err(error)
 }
 
 /// The batches of a history, shuffled, some doubled, `lost` percent of them replaced by gaps.

@@ -3,11 +3,17 @@
 mod diff;
 mod disk;
 pub(crate) mod generate;
+mod hearsay;
 mod histories;
+mod marks;
+#[cfg(feature = "mutants")]
+pub(crate) mod mutants;
 mod paths;
 mod reference;
 pub(crate) mod sets;
 mod storages;
+mod times;
+mod trust;
 
 pub(crate) use reference::Reference;
 

@@ -41,15 +41,83 @@ impl Pair {
 
     fn apply(&mut self, now: Now, batch: &Batch, releases: bool) -> Result<(), String> {
         let own = &mut self.alone[usize::from(batch.storage.0)];
+        let (own_before, before) = (own.snapshot(), self.together.snapshot());
         own.apply(now, Command::Batch(batch.clone()));
+        let own_now = own.snapshot();
         self.together.apply(now, Command::Batch(batch.clone()));
         self.check(batch)?;
+        // What is renamed comes with keys of its own.
+        if !batch.events.iter().any(|event| matches!(event, Event::Rename { .. })) {
+            self.changes_hands(&before, &own_before, &own_now, batch.storage)
+                .map_err(|error| format!("{error}\nafter\n{}", write(batch)))?;
+        }
         if releases {
             let _more = self.together.release(2);
             let _more = self.alone[usize::from(batch.storage.0)].release(2);
             self.check(batch)?;
         }
         self.snapshots.push(self.together.snapshot());
+        Ok(())
+    }
+
+    /// Where a file was shown before, and its owner has it as before: it stays the owner's unless the storage that was
+    /// told something has news of the path that are later than what the owner has, and then it does not.
+    fn changes_hands(
+        &self,
+        before: &Snapshot,
+        own_before: &Snapshot,
+        own_now: &Snapshot,
+        teller: StorageId,
+    ) -> Result<(), String> {
+        let now = self.together.snapshot();
+        for entry in entries(before).iter().filter(|entry| !entry.path.is_root()) {
+            let path = &entry.path;
+            let Some(was) = before.tree().lookup(path).filter(|row| row.storage != teller) else {
+                continue;
+            };
+            let Some(is) = now.tree().lookup(path) else { continue };
+            let owner = self.alone[usize::from(was.storage.0)].snapshot();
+            let Some(held) = owner.tree().lookup(path) else { continue };
+            if held.child != DirId::NONE {
+                if is.child == DirId::NONE {
+                    return Err(format!("a file has taken the directory {path}"));
+                }
+                continue;
+            }
+            let up = |path: &ViewPath| path.split().map(|(up, _)| up);
+            let mut above = std::iter::successors(up(path), up);
+            // Or it has left and come back within the batch.
+            let is_left = |dir: ViewPath| {
+                let id = own_before.tree().dir(&dir);
+                id.is_some() && own_now.tree().dir(&dir) != id
+            };
+            let has_left = above.any(is_left);
+            // Where it was one of several, what the others have is decided anew.
+            if was.child != DirId::NONE || has_left {
+                continue;
+            }
+            let stays = is.storage == was.storage;
+            let Some(told) = own_now.tree().lookup(path).filter(|_| stays || is.storage == teller)
+            else {
+                if !stays {
+                    return Err(format!("{path} went to {}, of which nobody told", is.storage));
+                }
+                continue;
+            };
+            let known = own_before.tree().lookup(path);
+            let news = known.is_none_or(|known| known.facts != told.facts)
+                || told.key.tier() != Tier::Scan
+                    && known.is_some_and(|known| known.key != told.key);
+            let first_by_scan = known.is_none() && told.key.tier() == Tier::Scan;
+            let later = told.key > held.key;
+            let taken = is.storage == teller;
+            if taken && !(news && later) {
+                return Err(format!("{path} was taken over by nothing new"));
+            }
+            if !taken && news && later && !first_by_scan {
+                return Err(format!("{path} was not taken over by later news"));
+            }
+        }
         Ok(())
     }
 
@@ -164,6 +232,15 @@ fn dealt(set: &Set, storages: u16, salt: u64) -> Vec<Batch> {
         batch.storage = StorageId((Dice(*seed ^ salt).below(usize::from(storages))) as u16);
     }
     delivery(&set, salt)
+}
+
+/// How a view of two or three storages that judges by `config` differs from views of one.
+#[cfg(feature = "mutants")]
+pub(super) fn departs(set: &Set, seed: u64, config: &ViewConfig) -> Result<(), String> {
+    let storages = 2 + (seed % 2) as u16;
+    let tombstone_ttl_ns = (LAST + 1 - set.horizon) * SECOND;
+    let mut pair = Pair::new(&ViewConfig { tombstone_ttl_ns, ..config.clone() }, storages);
+    dealt(set, storages, seed).iter().try_for_each(|batch| pair.apply(now(), batch, false))
 }
 
 proptest! {

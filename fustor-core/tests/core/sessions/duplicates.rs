@@ -197,3 +197,46 @@ fn sessions_of_several_storages_end_by_their_own_timeouts() {
         assert_eq!(house.roster.sessions().count(), alive);
     }
 }
+
+/// The tests above, to see which of them notice a broken rule.
+#[cfg(feature = "mutants")]
+pub(super) const WRITTEN: &[(&str, fn())] = &[
+    (
+        "a_second_instance_on_another_host_is_refused_and_both_hosts_are_named",
+        a_second_instance_on_another_host_is_refused_and_both_hosts_are_named,
+    ),
+    (
+        "a_create_whose_answer_was_lost_gives_the_same_session",
+        a_create_whose_answer_was_lost_gives_the_same_session,
+    ),
+    (
+        "an_agent_that_was_killed_takes_its_place_when_it_was_silent_for_a_lease",
+        an_agent_that_was_killed_takes_its_place_when_it_was_silent_for_a_lease,
+    ),
+    (
+        "a_resumed_session_goes_on_with_a_later_life_under_a_new_lease",
+        a_resumed_session_goes_on_with_a_later_life_under_a_new_lease,
+    ),
+    (
+        "an_expired_session_is_resumed_where_it_stopped",
+        an_expired_session_is_resumed_where_it_stopped,
+    ),
+    (
+        "a_life_that_fusion_does_not_know_goes_on_at_its_own_numbers",
+        a_life_that_fusion_does_not_know_goes_on_at_its_own_numbers,
+    ),
+    ("one_session_only_when_concurrent_push_is_off", one_session_only_when_concurrent_push_is_off),
+    ("sessions_are_bounded_and_ids_are_used_once", sessions_are_bounded_and_ids_are_used_once),
+    (
+        "a_timeout_may_be_longer_than_configured_and_is_bounded",
+        a_timeout_may_be_longer_than_configured_and_is_bounded,
+    ),
+    ("a_session_ends_exactly_at_its_timeout", a_session_ends_exactly_at_its_timeout),
+    ("long_texts_are_cut_between_characters", long_texts_are_cut_between_characters),
+    ("another_root_is_heard_and_nothing_else", another_root_is_heard_and_nothing_else),
+    ("another_root_leads_once_it_is_accepted", another_root_leads_once_it_is_accepted),
+    (
+        "sessions_of_several_storages_end_by_their_own_timeouts",
+        sessions_of_several_storages_end_by_their_own_timeouts,
+    ),
+];

@@ -83,6 +83,12 @@ impl House {
     }
 
     pub(super) fn with(config: RosterConfig) -> Self {
+        #[cfg(feature = "mutants")]
+        let config = {
+            let mut config = config;
+            config.broken = super::mutants::broken();
+            config
+        };
         Self { roster: Roster::new(STORAGE, config) }
     }
 

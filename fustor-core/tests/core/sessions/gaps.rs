@@ -198,3 +198,58 @@ fn a_root_that_changes_under_a_session_detaches_it() {
     house.create(2.0, reborn(3, 'a', 2));
     assert_eq!(house.told(), [WATCHED, Told::Gap('a', ABSENT)]);
 }
+
+/// The tests above, to see which of them notice a broken rule.
+#[cfg(feature = "mutants")]
+pub(super) const WRITTEN: &[(&str, fn())] = &[
+    (
+        "a_view_is_attached_by_the_first_session_and_detached_by_the_last",
+        a_view_is_attached_by_the_first_session_and_detached_by_the_last,
+    ),
+    (
+        "a_hole_that_stays_open_for_two_seconds_is_a_gap_and_may_still_be_filled",
+        a_hole_that_stays_open_for_two_seconds_is_a_gap_and_may_still_be_filled,
+    ),
+    ("overtaking_is_no_loss", overtaking_is_no_loss),
+    ("a_hole_at_the_end_of_a_session_is_a_gap", a_hole_at_the_end_of_a_session_is_a_gap),
+    (
+        "a_batch_that_is_abandoned_and_never_comes_again_is_a_gap",
+        a_batch_that_is_abandoned_and_never_comes_again_is_a_gap,
+    ),
+    (
+        "a_blip_that_is_shorter_than_the_session_is_nothing",
+        a_blip_that_is_shorter_than_the_session_is_nothing,
+    ),
+    (
+        "a_follower_that_is_lost_is_a_gap_and_none_when_it_goes_on",
+        a_follower_that_is_lost_is_a_gap_and_none_when_it_goes_on,
+    ),
+    (
+        "an_agent_that_is_back_with_another_life_is_a_gap",
+        an_agent_that_is_back_with_another_life_is_a_gap,
+    ),
+    (
+        "the_last_one_to_go_owes_its_gap_to_who_comes_next",
+        the_last_one_to_go_owes_its_gap_to_who_comes_next,
+    ),
+    (
+        "the_last_one_to_go_owes_nothing_when_it_goes_on_itself",
+        the_last_one_to_go_owes_nothing_when_it_goes_on_itself,
+    ),
+    (
+        "what_the_agent_believes_to_be_acknowledged_and_is_not_is_a_gap",
+        what_the_agent_believes_to_be_acknowledged_and_is_not_is_a_gap,
+    ),
+    (
+        "agents_of_0_8_open_gaps_only_where_somebody_can_repair_them",
+        agents_of_0_8_open_gaps_only_where_somebody_can_repair_them,
+    ),
+    (
+        "another_root_is_reported_when_nobody_has_the_right_one",
+        another_root_is_reported_when_nobody_has_the_right_one,
+    ),
+    (
+        "a_root_that_changes_under_a_session_detaches_it",
+        a_root_that_changes_under_a_session_detaches_it,
+    ),
+];

@@ -185,3 +185,36 @@ fn nobody_completes_a_job_that_is_not_known() {
     assert!(!house.roster.complete_legacy_job(at(1.0), SessionId(9), job), "no such session");
     assert_eq!(status(&house, job), JobStatus::Running);
 }
+
+/// The tests above, to see which of them notice a broken rule.
+#[cfg(feature = "mutants")]
+pub(super) const WRITTEN: &[(&str, fn())] = &[
+    (
+        "wishes_of_a_view_go_to_the_leader_until_it_acknowledges",
+        wishes_of_a_view_go_to_the_leader_until_it_acknowledges,
+    ),
+    (
+        "wishes_move_to_the_next_leader_when_the_holder_dies",
+        wishes_move_to_the_next_leader_when_the_holder_dies,
+    ),
+    ("wishes_wait_for_a_native_agent", wishes_wait_for_a_native_agent),
+    ("wishes_about_other_storages_are_not_taken", wishes_about_other_storages_are_not_taken),
+    ("a_rename_is_told_to_the_others", a_rename_is_told_to_the_others),
+    (
+        "a_scan_is_joined_and_completed_by_acknowledgement",
+        a_scan_is_joined_and_completed_by_acknowledgement,
+    ),
+    (
+        "a_scan_that_fails_goes_to_the_next_agent_and_fails_with_the_last",
+        a_scan_that_fails_goes_to_the_next_agent_and_fails_with_the_last,
+    ),
+    ("a_scan_in_part_says_why", a_scan_in_part_says_why),
+    ("a_scan_survives_the_session_that_had_it", a_scan_survives_the_session_that_had_it),
+    ("native_agents_scan_before_those_of_0_8", native_agents_scan_before_those_of_0_8),
+    ("a_scan_ends_after_an_hour", a_scan_ends_after_an_hour),
+    (
+        "commands_of_0_8_are_delivered_once_and_the_oldest_first",
+        commands_of_0_8_are_delivered_once_and_the_oldest_first,
+    ),
+    ("nobody_completes_a_job_that_is_not_known", nobody_completes_a_job_that_is_not_known),
+];

@@ -198,6 +198,8 @@ fn strange_limits_do_no_harm() {
             concurrent: ns == 0,
             in_flight: 0,
             max_sessions: 3,
+            #[cfg(feature = "mutants")]
+            broken: None,
         };
         let mut house = House::with(config.clone());
         for (i, second) in [0.0, 1.0, 1.0, 5.0].into_iter().enumerate() {
@@ -212,3 +214,55 @@ fn strange_limits_do_no_harm() {
         }
     }
 }
+
+/// The tests above, to see which of them notice a broken rule.
+#[cfg(feature = "mutants")]
+pub(super) const WRITTEN: &[(&str, fn())] = &[
+    ("the_first_session_leads_and_is_not_displaced", the_first_session_leads_and_is_not_displaced),
+    (
+        "a_silent_leader_is_replaced_after_its_lease_and_keeps_its_session",
+        a_silent_leader_is_replaced_after_its_lease_and_keeps_its_session,
+    ),
+    (
+        "the_deadline_of_the_lease_is_the_deadline_of_the_roster",
+        the_deadline_of_the_lease_is_the_deadline_of_the_roster,
+    ),
+    ("who_is_silent_too_is_not_promoted", who_is_silent_too_is_not_promoted),
+    (
+        "a_lease_that_nobody_wanted_lives_on_under_its_number",
+        a_lease_that_nobody_wanted_lives_on_under_its_number,
+    ),
+    ("a_leader_that_leaves_is_replaced_at_once", a_leader_that_leaves_is_replaced_at_once),
+    (
+        "a_stalled_source_costs_the_lease_when_another_is_well",
+        a_stalled_source_costs_the_lease_when_another_is_well,
+    ),
+    (
+        "a_stalled_source_keeps_the_lease_when_no_other_is_well",
+        a_stalled_source_keeps_the_lease_when_no_other_is_well,
+    ),
+    (
+        "hanging_up_shortens_the_lease_to_one_and_a_half_seconds",
+        hanging_up_shortens_the_lease_to_one_and_a_half_seconds,
+    ),
+    (
+        "a_stall_of_fusion_itself_costs_nobody_anything",
+        a_stall_of_fusion_itself_costs_nobody_anything,
+    ),
+    (
+        "a_lease_that_had_run_out_before_a_stall_is_not_revived",
+        a_lease_that_had_run_out_before_a_stall_is_not_revived,
+    ),
+    (
+        "an_agent_of_0_8_leads_for_six_seconds_after_each_request",
+        an_agent_of_0_8_leads_for_six_seconds_after_each_request,
+    ),
+    (
+        "duties_need_the_number_of_the_lease_and_evidence_does_not",
+        duties_need_the_number_of_the_lease_and_evidence_does_not,
+    ),
+    (
+        "a_storage_is_synced_when_its_present_leader_has_ended_a_cycle",
+        a_storage_is_synced_when_its_present_leader_has_ended_a_cycle,
+    ),
+];

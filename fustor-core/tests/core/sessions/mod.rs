@@ -5,6 +5,13 @@ mod fixture;
 mod gaps;
 mod jobs;
 mod leases;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod pushing;
 mod sim_agent;
 mod simulation;
+
+#[cfg(feature = "mutants")]
+pub(crate) use mutants::first_failing;
+#[cfg(feature = "mutants")]
+pub(crate) use simulation::fails;

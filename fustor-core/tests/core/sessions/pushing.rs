@@ -150,3 +150,33 @@ fn a_clock_survives_its_session_within_one_life() {
     assert_eq!(before.offset_ns, after.offset_ns);
     assert!(after.stamp(BootTime(0)) < Stamp::MAX);
 }
+
+/// The tests above, to see which of them notice a broken rule.
+#[cfg(feature = "mutants")]
+pub(super) const WRITTEN: &[(&str, fn())] = &[
+    (
+        "a_batch_is_applied_once_and_acknowledged_again",
+        a_batch_is_applied_once_and_acknowledged_again,
+    ),
+    ("what_the_view_refused_may_come_again", what_the_view_refused_may_come_again),
+    ("four_batches_of_a_session_may_be_under_way", four_batches_of_a_session_may_be_under_way),
+    ("one_batch_only_when_concurrent_push_is_off", one_batch_only_when_concurrent_push_is_off),
+    (
+        "unknown_expired_and_foreign_batches_are_refused",
+        unknown_expired_and_foreign_batches_are_refused,
+    ),
+    ("pushing_keeps_a_session_and_not_a_lease", pushing_keeps_a_session_and_not_a_lease),
+    (
+        "agents_of_0_8_are_numbered_by_fusion_and_live_by_pushing",
+        agents_of_0_8_are_numbered_by_fusion_and_live_by_pushing,
+    ),
+    (
+        "a_batch_that_is_applied_after_its_session_ended_counts",
+        a_batch_that_is_applied_after_its_session_ended_counts,
+    ),
+    (
+        "the_clock_of_an_agent_is_mapped_by_its_exchanges",
+        the_clock_of_an_agent_is_mapped_by_its_exchanges,
+    ),
+    ("a_clock_survives_its_session_within_one_life", a_clock_survives_its_session_within_one_life),
+];

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use fustor_core::session::{
-    AdmitError, Beat, CreateError, CreateSession, Created, Head, Job, Peer, Pulse, Role, Roster,
-    RosterConfig, SessionError, Task,
+    Admission, AdmitError, Beat, CreateError, CreateSession, Created, Duties, Head, Job, Peer,
+    Pulse, Role, Roster, RosterConfig, Session, SessionError, Task,
 };
 use fustor_core::{
     AgentId, Command, Directive, Lane, Mono, Now, Seq, SessionId, Stamp, StorageId, ViewPath,
@@ -106,6 +106,7 @@ struct World {
     time: Ms,
     agenda: Agenda,
     roster: Roster,
+    config: RosterConfig,
     agents: Vec<Agent>,
     legacy: Option<SessionId>,
     fusion_stands_until: Ms,
@@ -120,10 +121,9 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, config: RosterConfig) -> Self {
         let mut dice = Dice(seed);
         let agents = (0..2 + dice.below(3)).map(|name| Agent::new(name as u16)).collect::<Vec<_>>();
-        let config = RosterConfig { max_sessions: 16, ..RosterConfig::default() };
         let mut agenda = Agenda::default();
         for i in 0..agents.len() {
             agenda.plan(dice.below(2000), Step::Agent(i));
@@ -135,7 +135,8 @@ impl World {
             dice,
             time: 0,
             agenda,
-            roster: Roster::new(STORAGE, config),
+            roster: Roster::new(STORAGE, config.clone()),
+            config,
             agents,
             legacy: None,
             fusion_stands_until: 0,
@@ -306,9 +307,7 @@ impl World {
             6 => {
                 self.fusion_stands_until = self.time + 1000 + self.dice.below(40_000);
             }
-            7 => self
-                .roster
-                .reconfigure(RosterConfig { max_sessions: 16, ..RosterConfig::default() }),
+            7 => self.roster.reconfigure(self.config.clone()),
             8..=9 => self.legacy = None,
             _ => {}
         }
@@ -363,7 +362,7 @@ impl World {
             Request::Close(id) => {
                 self.roster.close(now, id);
             }
-            Request::Push(id, head) => match self.roster.admit(now, id, head) {
+            Request::Push(id, head) => match self.admit(now, id, head) {
                 Ok(admission) if admission.fresh => {
                     let batch = (i, (head.source_epoch, head.lane, head.seq.0));
                     assert!(!self.applied.contains(&batch), "{batch:?} is fresh twice");
@@ -375,6 +374,17 @@ impl World {
                 Err(error) => self.answer(i, life, sent, Answer::Push(id, head, Err(error))),
             },
         }
+    }
+
+    /// Only who holds the lease has its duties, under its number, and only the present life of a source may speak.
+    fn admit(&mut self, now: Now, id: SessionId, head: Head) -> Result<Admission, AdmitError> {
+        let admission = self.roster.admit(now, id, head)?;
+        let holds = self.leases.get(&self.roster.lease_epoch()) == Some(&id);
+        let duties = admission.duties == Duties::Allowed;
+        assert!(!duties || holds && head.lease == self.roster.lease_epoch(), "{head:?} has duties");
+        let native = self.roster.session(id).and_then(Session::native);
+        assert_eq!(native.map(|native| native.source_epoch), Some(head.source_epoch), "{head:?}");
+        Ok(admission)
     }
 
     fn through(&mut self, i: usize, life: u64, id: SessionId, head: Head, well: bool) {
@@ -468,7 +478,21 @@ fn what_sessions_promise_holds_over_a_bad_network() {
         max_shrink_iters: 0,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(seed: u64)| World::new(seed).run());
+    proptest!(config, |(seed: u64)| World::new(seed, config_of_world()).run());
+}
+
+fn config_of_world() -> RosterConfig {
+    RosterConfig { max_sessions: 16, ..RosterConfig::default() }
+}
+
+/// Whether what is promised does not hold when a rule is switched off.
+#[cfg(feature = "mutants")]
+pub(crate) fn fails(seed: u64, broken: Option<fustor_core::Rule>) -> bool {
+    let config = RosterConfig { broken, ..config_of_world() };
+    crate::model::mutants::fails(|| {
+        World::new(seed, config).run();
+        Ok(())
+    })
 }
 
 #[test]
