@@ -11,8 +11,9 @@ CARGO_DENY_VERSION := 0.20.2
 ARGS ?=
 # Which measurements, a regular expression on their names, for example BENCH='tree/read|rivals'.
 BENCH ?=
-# `make soak` raises the number of generated cases and the size of the trees.
+# `make soak` raises the number of generated cases, of simulated seeds, and the size of the trees.
 SOAK_CASES ?= 200
+SOAK_SEEDS ?= 10000
 SOAK_ENTRIES ?= 10000000
 # For each fuzz target.
 SOAK_FUZZ_SECONDS ?= 3600
@@ -83,8 +84,8 @@ bench: setup ## Measure with criterion: [BENCH='tree/read|rivals'] [FUSTOR_BENCH
 bytes: setup ## Print resident bytes per file as JSON lines: [FUSTOR_BENCH_ENTRIES=n]
 	@$(CARGO) run --quiet --release --locked --package fustor-benches --bin bytes
 
-soak: setup peers ## Run the tests with many more generated cases, fuzz, then measure ten million entries
-	FUSTOR_CASES=$(SOAK_CASES) FUSTOR_MANY=1000000 $(CARGO) test --workspace --locked --release
+soak: setup peers ## Run the tests with many more generated cases and seeds, fuzz, then measure ten million entries
+	FUSTOR_CASES=$(SOAK_CASES) FUSTOR_SIM_SEEDS=$(SOAK_SEEDS) FUSTOR_MANY=1000000 $(CARGO) test --workspace --locked --release
 	FUZZ_SECONDS=$(SOAK_FUZZ_SECONDS) scripts/fuzz
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bench
 	FUSTOR_BENCH_ENTRIES=$(SOAK_ENTRIES) $(MAKE) bytes

@@ -1,6 +1,7 @@
 //! Times the scanner beside the least that any scan costs: `getdents` and `statx`, and nothing done with the result.
 //!
-//! `scan_floor raw|scan|watch THREADS DIR`, each in a process of its own so that the peak of memory is its own.
+//! `scan_floor raw|scan|watch|pass|watched-pass THREADS DIR`, each in a process of its own so that the peak of memory is
+//! its own. The passes are audits of a tree that does not change; it must not have changed for two seconds.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,14 +9,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fustor_agent::{SourceConfig, outbox, start};
-use fustor_core::{CyclePhase, Event};
+use fustor_agent::{Outlet, SourceConfig, outbox, start};
+use fustor_core::Event;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, StatxFlags, openat, statx};
 
 fn main() {
     let args: Vec<_> = std::env::args().collect();
     let [_, how, threads, dir] = args.as_slice() else {
-        panic!("scan_floor raw|scan|watch THREADS DIR");
+        panic!("scan_floor raw|scan|watch|pass|watched-pass THREADS DIR");
     };
     let threads = threads.parse().expect("a number of threads");
     let began = Instant::now();
@@ -23,11 +24,12 @@ fn main() {
         "raw" => raw(threads, dir),
         "scan" => scan(threads, dir, false),
         "watch" => scan(threads, dir, true),
-        _ => panic!("raw, scan or watch"),
+        "pass" => return passes(threads, dir, false),
+        "watched-pass" => return passes(threads, dir, true),
+        _ => panic!("raw, scan, watch, pass or watched-pass"),
     };
     let wall = began.elapsed().as_secs_f64();
-    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
+    let cpu = cpu();
     let per_million = cpu * 1e6 / entries as f64;
     println!(
         "{how} {threads} threads: {entries} entries, cpu {cpu:.2} s ({per_million:.2} s per million), wall {wall:.2} s, peak {} MiB",
@@ -35,17 +37,48 @@ fn main() {
     );
 }
 
+fn cpu() -> f64 {
+    let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9
+}
+
 fn scan(threads: usize, dir: &str, watch: bool) -> u64 {
     let (sink, outlet) = outbox();
     let config = SourceConfig { scan_workers: threads, watch, ..SourceConfig::new(dir) };
     let source = start(config, sink).expect("a directory");
-    loop {
-        let Some(sealed) = outlet.recv(Duration::from_secs(1)) else { continue };
-        let is_end = |event: &Event| matches!(event, Event::Cycle { phase: CyclePhase::End, .. });
-        if sealed.events.iter().any(is_end) {
-            return source.progress().entries;
-        }
+    await_end(&outlet);
+    source.progress().entries
+}
+
+fn await_end(outlet: &Outlet) {
+    let is_end = |event: &Event| matches!(event, Event::Cycle { phase, .. } if phase.is_end());
+    while !outlet.recv(Duration::from_secs(1)).is_some_and(|group| group.events.iter().any(is_end))
+    {
     }
+}
+
+fn passes(threads: usize, dir: &str, watch: bool) {
+    const PASSES: u32 = 20;
+    let (sink, outlet) = outbox();
+    let config = SourceConfig { scan_workers: threads, watch, ..SourceConfig::new(dir) };
+    let source = start(config, sink).expect("a directory");
+    await_end(&outlet);
+    let (before, began, spent) = (source.progress(), Instant::now(), cpu());
+    for _ in 0..PASSES {
+        source.audit();
+        await_end(&outlet);
+    }
+    let (wall, spent) = (began.elapsed().as_secs_f64(), cpu() - spent);
+    let after = source.progress();
+    let (looked, opened) = (after.looked - before.looked, after.directories - before.directories);
+    let (count, bytes) = after.remembered;
+    println!(
+        "{threads} threads, {PASSES} passes: {looked} directories looked at, {opened} opened, \
+         {:.2} µs of processor time and {:.2} µs a directory, {count} remembered, {} bytes each",
+        spent * 1e6 / looked as f64,
+        wall * 1e6 / looked as f64,
+        bytes / count.max(1)
+    );
 }
 
 fn raw(threads: usize, dir: &str) -> u64 {

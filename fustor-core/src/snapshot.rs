@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use im::{OrdMap, Vector};
+use im::{OrdMap, OrdSet, Vector};
 
 use crate::block::Block;
 use crate::clock::Skew;
@@ -44,6 +44,8 @@ pub(crate) struct Holding {
     /// Scopes of gaps, by path, that wait for their directory to come or to be listed.
     pub(crate) scopes: OrdMap<ViewPath, (Stamp, GapReason)>,
     pub(crate) uncovered: OrdMap<DirId, (UncoveredReason, Stamp)>,
+    /// Directories of which the removal guard holds a listing.
+    pub(crate) held: OrdSet<DirId>,
     pub(crate) skew: Option<Skew>,
     pub(crate) storage: Storage,
     pub(crate) cycles: Cycles,
@@ -352,6 +354,13 @@ impl Snapshot {
         });
         all.filter(|(dir, _)| self.0.tree.is_attached(*dir))
             .map(|(dir, (reason, at))| (dir, reason, at))
+    }
+
+    /// Directories of which a listing waits for agreement, since it would remove most of what is below.
+    pub fn removals_held(&self) -> impl Iterator<Item = DirId> {
+        let holdings = self.0.holdings.iter().enumerate();
+        let held = holdings.flat_map(|(at, own)| own.held.iter().map(move |dir| (at, *dir)));
+        held.map(|(at, dir)| self.shown(at, dir)).filter(|dir| self.0.tree.is_attached(*dir))
     }
 
     /// Paths that several storages have and one alone is shown of.

@@ -43,7 +43,7 @@ pub(super) fn requests(push: &Push) -> Vec<Request> {
         match edge {
             CyclePhase::Begin => phase = push.begins,
             CyclePhase::End | CyclePhase::PassEnd { .. } => {
-                out.extend(end(push, std::mem::take(&mut phase), clock))
+                out.extend(end(push, std::mem::take(&mut phase), clock));
             }
         }
     }

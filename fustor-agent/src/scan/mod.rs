@@ -6,6 +6,7 @@ mod pass;
 mod register;
 mod scanner;
 mod shelf;
+mod vigil;
 mod watchdog;
 mod worker;
 
@@ -15,6 +16,7 @@ mod tests;
 pub(crate) use job::{Job, Purpose, Run, Scope};
 pub(crate) use list::Names;
 pub(crate) use scanner::{Fault, Scanner, Setup};
+pub(crate) use vigil::Vigil;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 

@@ -121,10 +121,7 @@ impl Register {
         let credit = self.credit + told.len() as u128 * u128::from(every_ns.max(0).unsigned_abs());
         self.credit = credit % within;
         let share = usize::try_from(credit / within).unwrap_or(usize::MAX).min(told.len());
-        let oldest = match share.checked_sub(1) {
-            Some(at) => Some(*told.select_nth_unstable(at).1),
-            None => None,
-        };
+        let oldest = share.checked_sub(1).map(|at| *told.select_nth_unstable(at).1);
         self.turn = oldest.max(Some((late, u32::MAX)));
     }
 
@@ -201,8 +198,12 @@ impl Register {
 
     /// Makes these the directories in one. False: there is no room for all.
     fn have<'a>(&mut self, id: u32, names: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut all = true;
         if self.nodes[id as usize].first_child == NONE {
-            return names.fold(true, |all, name| self.add(id, name).is_some() && all);
+            for name in names {
+                all &= self.add(id, name).is_some();
+            }
+            return all;
         }
         let names: FxHashSet<&[u8]> = names.collect();
         let gone = |child: &u32| !names.contains(self.name(&self.nodes[*child as usize]));
@@ -210,7 +211,6 @@ impl Register {
         if !gone.is_empty() {
             self.forget(id, &gone);
         }
-        let mut all = true;
         for name in names {
             all &= self.child_named(id, name).or_else(|| self.add(id, name)).is_some();
         }

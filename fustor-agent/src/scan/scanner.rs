@@ -157,10 +157,10 @@ impl Scanner {
         work.cycle = Some(Arc::clone(&run));
         let before = work.begun.replace(run.since());
         drop(work);
-        self.begin(run, reading, before);
+        self.begin(&run, reading, before);
     }
 
-    fn begin(&self, run: Arc<Run>, reading: Reading, before: Option<BootTime>) {
+    fn begin(&self, run: &Arc<Run>, reading: Reading, before: Option<BootTime>) {
         let mut register = self.register();
         let (scope, first) = match reading {
             Reading::Everything => {
@@ -175,7 +175,7 @@ impl Scanner {
             }
         };
         drop(register);
-        let mut job = Job::new(ViewPath::root(), scope).within(&run);
+        let mut job = Job::new(ViewPath::root(), scope).within(run);
         job.first = first;
         job.opens = true;
         self.work().stack.push(job);

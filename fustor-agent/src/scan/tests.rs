@@ -22,6 +22,7 @@ struct Seen {
     uncovered: Vec<(String, UncoveredReason)>,
     covered: Vec<String>,
     ended: usize,
+    lost_roots: usize,
 }
 
 impl Seen {
@@ -51,8 +52,8 @@ impl Seen {
             | Event::Delete { .. }
             | Event::Rename { .. }
             | Event::Gap { .. }
-            | Event::RootLost { .. }
             | Event::Remark(_) => {}
+            Event::RootLost { .. } => self.lost_roots += 1,
         }
     }
 }
@@ -320,4 +321,18 @@ fn a_listing_is_stamped_before_it_is_read() {
         let stamp = listings[0].stamp;
         assert!(begun <= stamp && stamp <= opened.lock().unwrap()[path], "{path}");
     }
+}
+
+#[test]
+fn a_thread_that_dies_ends_its_source_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let fault: Fault = Arc::new(|dir: &ViewPath, _: &[u8]| {
+        assert_ne!(dir.as_bytes(), b"/a/bad", "dies here on purpose");
+        None
+    });
+    let (source, outlet) = source(dir.path(), Duration::from_secs(30), fault);
+    let mut seen = Seen::default();
+    seen.until(&outlet, "the end of the source", |seen| seen.lost_roots == 1);
+    assert!(source.is_root_lost());
+    assert_eq!(seen.ended, 0, "the scan has no end");
 }

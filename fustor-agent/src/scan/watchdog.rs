@@ -10,6 +10,7 @@ use fustor_core::{Event, Lane, UncoveredReason, ViewPath};
 
 use super::Counters;
 use super::scanner::Scanner;
+use super::vigil::Vigil;
 use super::worker::{self, Desk};
 use crate::clock;
 use crate::outbox::Offered;
@@ -47,7 +48,8 @@ impl Bell {
 pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
     let shared = Arc::clone(scanner);
     let thread = std::thread::Builder::new().name("fustor-watchdog".into());
-    scanner.keep(thread.spawn(move || Watchdog::default().run(&shared))?);
+    let vigil = Vigil::over(scanner);
+    scanner.keep(thread.spawn(move || vigil.keep(|| Watchdog::default().run(&shared)))?);
     let shared = Arc::clone(scanner);
     let thread = std::thread::Builder::new().name("fustor-root".into());
     // Nobody waits for its end: when the root hangs, it hangs too, and alone.

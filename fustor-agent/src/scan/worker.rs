@@ -12,6 +12,7 @@ use super::job::{First, Job, Kept, Run, Scope};
 use super::list::{Names, Outcome, Read, Reader, current_path};
 use super::scanner::{Scanner, Task};
 use super::shelf::{Held, Reading, Shelf, prove};
+use super::vigil::Vigil;
 use crate::clock::{self, MS};
 use crate::disk::{Freshness, is_absent};
 
@@ -108,8 +109,9 @@ pub(super) fn spawn(scanner: &Arc<Scanner>) -> io::Result<()> {
     let desk = Arc::new(Desk::default());
     let mut worker =
         Worker { scanner: Arc::clone(scanner), desk: Arc::clone(&desk), reader: Reader::default() };
-    let thread =
-        std::thread::Builder::new().name("fustor-scan".into()).spawn(move || worker.run())?;
+    let vigil = Vigil::over(scanner);
+    let thread = std::thread::Builder::new().name("fustor-scan".into());
+    let thread = thread.spawn(move || vigil.keep(|| worker.run()))?;
     scanner.desks().push(desk);
     scanner.keep(thread);
     Ok(())

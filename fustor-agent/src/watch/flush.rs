@@ -180,14 +180,15 @@ impl Watcher {
 
     /// The directory was moved or removed, and the report is yet to be read.
     fn await_move(&mut self, place: Place, mark: Mark) {
-        let tries = self.astray.entry(place.dir).or_default();
-        if *tries < ASTRAY_MAX {
-            let due = clock::now().plus(MS << *tries);
-            // Counted once per round: marks of one directory wait together.
-            if self.coalescer.next_due().is_none_or(|next| next > due) {
-                *tries += 1;
-            }
-            return self.coalescer.postpone(due, place, mark);
+        let now = clock::now();
+        let (tries, due) = self.astray.entry(place.dir).or_insert((0, now));
+        // Counted once per round: marks of one directory wait together, whatever others wait for.
+        if *due <= now && *tries < ASTRAY_MAX {
+            *due = now.plus(MS << *tries);
+            *tries += 1;
+        }
+        if *due > now {
+            return self.coalescer.postpone(*due, place, mark);
         }
         self.astray.remove(&place.dir);
         let mut shared = self.watches.lock();

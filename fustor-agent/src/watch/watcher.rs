@@ -22,7 +22,7 @@ use super::watches::Watches;
 use crate::clock::{self, MS};
 use crate::disk::Root;
 use crate::outbox::{Offered, Sink};
-use crate::scan::{Job, Scanner, Scope};
+use crate::scan::{Job, Scanner, Scope, Vigil};
 
 /// What one read takes: some 2000 reports.
 const BUFFER: usize = 64 * 1024;
@@ -63,8 +63,8 @@ pub(crate) struct Watcher {
     pub(super) drained: BootTime,
     /// The stamp of the last rename: each is later than the one before, and removals are later than all of them.
     pub(super) ordered: BootTime,
-    /// How often a directory was not where the table has it.
-    pub(super) astray: BTreeMap<WatchId, u8>,
+    /// How often a directory was not where the table has it, and when it is looked for again.
+    pub(super) astray: BTreeMap<WatchId, (u8, BootTime)>,
     control: Vec<Event>,
     /// The wall clock when the last reports were read, as a directory's heat.
     pub(super) heat: Heat,
@@ -98,7 +98,9 @@ impl Watcher {
     }
 
     pub(crate) fn spawn(mut self) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("fustor-watch".into()).spawn(move || self.run())
+        let vigil = Vigil::over(&self.scanner);
+        let thread = thread::Builder::new().name("fustor-watch".into());
+        thread.spawn(move || vigil.keep(|| self.run()))
     }
 
     fn run(&mut self) {

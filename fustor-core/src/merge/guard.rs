@@ -1,5 +1,7 @@
 //! The removal guard: a listing that would empty most of a large subtree needs a second one that agrees.
 
+use im::OrdSet;
+
 use crate::event::{Directive, Verdict};
 use crate::id::{AgentId, DirId};
 use crate::path::ViewPath;
@@ -53,6 +55,12 @@ impl Arbiter {
             hearing.direct(Directive::List { storage: hearing.storage, path, recursive: false });
         }
         false
+    }
+
+    /// The directories of which a listing is held.
+    pub(crate) fn held(&self) -> OrdSet<DirId> {
+        let held = self.held.iter().filter(|(_, held)| !held.accepted);
+        held.map(|(dir, _)| *dir).collect()
     }
 
     /// Whether subtrees of this size are guarded at all.

@@ -116,8 +116,9 @@ impl Arbiter {
         match (known, old) {
             (Known::Dir { own, facts, floor, .. }, Some(old)) if seen > floor => {
                 if own > seen && !facts.is_hearsay() && facts.inode != listing.facts.inode {
-                    // Another directory has taken the name since.
-                    hearing.ask_listing(listing.dir.clone(), false);
+                    // Another directory has taken the name since, or a cache remembers the one before: a listing tells
+                    // that cannot be from before that evidence.
+                    self.contest(hearing, old.child, own);
                     return Err(Verdict::Stale);
                 }
                 Ok(self.enter(&site, old.child))

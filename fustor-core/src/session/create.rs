@@ -142,6 +142,9 @@ impl Roster {
                 Some(epoch) => session.life = new_life(now, epoch, &native),
                 None => {
                     let resume = native.resume.filter(|r| r.source_epoch == native.source_epoch);
+                    if let Some(timing) = &mut session.life.timing {
+                        timing.hear(now.wall, native.clock);
+                    }
                     lost |= resume.is_some_and(|r| session.life.lanes.settle(r.acknowledged));
                 }
             }
@@ -236,6 +239,9 @@ impl Roster {
         let resume = native.resume.filter(|resume| resume.source_epoch == native.source_epoch);
         if let Some(mut life) = self.agents.resume(agent, native.source_epoch) {
             let lost = resume.is_some_and(|resume| life.lanes.settle(resume.acknowledged));
+            if let Some(timing) = &mut life.timing {
+                timing.hear(now.wall, native.clock);
+            }
             return (life, true, lost);
         }
         let epoch = self.agents.next_epoch(agent);

@@ -50,13 +50,20 @@ pub(super) struct Timing {
     samples: VecDeque<Sample>,
     /// When beats were sent and when they came.
     open: VecDeque<(BootTime, Stamp)>,
+    /// No request comes before it was sent, so the offset is not greater than this.
+    most_ns: i64,
+    /// Whether anything was stamped with it.
+    used: bool,
 }
 
 impl Timing {
     /// A clock of which one reading is known, that was under way for an unknown time.
     pub(super) fn new(now: Stamp, clock: BootTime) -> Self {
+        let offset_ns = now.0.saturating_sub(clock.0);
         Self {
-            offset_ns: now.0.saturating_sub(clock.0),
+            offset_ns,
+            most_ns: offset_ns,
+            used: false,
             moved: now,
             begun: now,
             samples: VecDeque::new(),
@@ -64,8 +71,18 @@ impl Timing {
         }
     }
 
+    /// A request that was sent at `sent` has come. The one that began this clock may have waited for long, with a fusion
+    /// that stood still: what comes quicker tells.
+    pub(super) fn hear(&mut self, now: Stamp, sent: BootTime) {
+        self.most_ns = self.most_ns.min(now.0.saturating_sub(sent.0));
+        if !self.used {
+            self.offset_ns = self.offset_ns.min(self.most_ns);
+        }
+    }
+
     /// A beat that was sent at `sent` has come.
     pub(super) fn beat(&mut self, now: Stamp, sent: BootTime) {
+        self.hear(now, sent);
         if self.open.len() == OPEN_MAX {
             self.open.pop_front();
         }
@@ -91,12 +108,14 @@ impl Timing {
 
     /// The map as of now.
     pub(super) fn map(&mut self, now: Stamp) -> ClockMap {
+        self.used = true;
         let passed = now.since(self.moved).max(0);
         self.moved = self.moved.max(now);
         let best = self.samples.iter().min_by_key(|sample| sample.error_ns(now));
         let Some(best) = best else {
             let drift = now.since(self.begun).max(0) / DRIFT;
-            let uncertainty_ns = FIRST_UNCERTAINTY_NS.saturating_add(drift);
+            let late = self.offset_ns.saturating_sub(self.most_ns);
+            let uncertainty_ns = FIRST_UNCERTAINTY_NS.saturating_add(drift).saturating_add(late);
             return ClockMap { offset_ns: self.offset_ns, uncertainty_ns };
         };
         let error = best.error_ns(now);
@@ -182,6 +201,18 @@ mod tests {
             }
             assert!((map.offset_ns - TRUE_OFFSET).abs() <= 5 * MS, "{first_delay}: {map:?}");
         }
+    }
+
+    #[test]
+    fn a_first_request_that_waited_is_corrected_by_a_quicker_one() {
+        let waited = 19 * SECOND;
+        let mut timing = timing(waited);
+        timing.hear(Stamp(TRUE_OFFSET + waited + MS), BootTime(waited));
+        assert_eq!(timing.map(Stamp(TRUE_OFFSET + waited)).offset_ns, TRUE_OFFSET + MS);
+        timing.hear(Stamp(TRUE_OFFSET + waited), BootTime(waited));
+        let map = timing.map(Stamp(TRUE_OFFSET + waited));
+        assert_eq!(map.offset_ns, TRUE_OFFSET + MS, "what was stamped is not overtaken");
+        assert!(map.uncertainty_ns >= SECOND + MS);
     }
 
     #[test]

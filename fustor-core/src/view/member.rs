@@ -225,6 +225,7 @@ impl Member {
             skew: arbiter.clock().skew(),
             storage: self.storage.clone(),
             cycles: self.cycles,
+            held: arbiter.held(),
             truncated: arbiter.truncated(),
             lag_ns: self.lag_ns,
             window_ns: arbiter.window_ns(),

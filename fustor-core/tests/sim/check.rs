@@ -10,7 +10,7 @@ use fustor_core::{
 };
 
 use crate::disk::{Effect, Touch};
-use crate::plan::{EPOCH, MS, Ns};
+use crate::plan::{EPOCH, MS, Mount, Ns};
 use crate::world::{Failure, World};
 
 /// What a judge finds.
@@ -44,7 +44,7 @@ pub(crate) struct Checker {
     clean: BTreeMap<usize, (u64, Ns)>,
     died: BTreeMap<(usize, u64), Ns>,
     /// Directories that a life of an agent will watch as soon as it has read of them.
-    expected: BTreeSet<((usize, u64), u64)>,
+    expected: BTreeMap<((usize, u64), u64), Ns>,
     leases: BTreeMap<(u64, u64), SessionId>,
     applied: BTreeSet<(u64, usize, u64, u8, u32)>,
     unexplained: BTreeMap<ViewPath, (Ns, Entry, Entry)>,
@@ -59,25 +59,37 @@ impl Checker {
             let agent = &world.agents[at];
             agent.process.as_ref().map(|process| ((at, agent.life), process))
         });
-        let watches = |expected: &BTreeSet<((usize, u64), u64)>, dir: u64| {
-            let living = living.as_ref();
-            let life = living.filter(|(life, process)| {
-                process.source.watches(dir) || expected.contains(&(*life, dir))
-            });
-            life.map(|(life, _)| *life)
+        // A directory that another host has moved is watched in vain: its agent looks for it where it was.
+        let shared = world.plan.mount != Mount::Local;
+        let watches = |own: &Self, dir: u64| {
+            let (life, process) = living.as_ref()?;
+            let path = world.disk.path_of(dir);
+            let awaits =
+                own.expected.get(&(*life, dir)).is_some_and(|since| own.is_busy(*life, *since));
+            let there = match shared {
+                true => process.source.watches_at(dir, path.as_ref()),
+                false => process.source.watches(dir),
+            };
+            (awaits || there).then_some(*life)
         };
         for touch in &effect.touches {
-            let seen = watches(&self.expected, touch.dir).filter(|_| !touch.aside);
+            let seen = watches(self, touch.dir).filter(|_| !touch.aside);
             self.touched.push(Touched { at: world.now, touch: touch.clone(), seen });
         }
         // A directory that is reported is listed and watched, with all below it unless it was watched before.
         if let Some((dir, inode)) = effect.came
-            && let Some(life) = watches(&self.expected, dir)
-            && watches(&self.expected, inode).is_none()
+            && let Some(life) = watches(self, dir)
+            && watches(self, inode).is_none()
         {
             let below = world.disk.dirs_below(inode);
-            self.expected.extend(below.into_iter().map(|dir| (life, dir)));
+            self.expected.extend(below.into_iter().map(|dir| ((life, dir), world.now)));
         }
+    }
+
+    /// Whether this life of an agent has not told all since then.
+    fn is_busy(&self, (agent, life): (usize, u64), since: Ns) -> bool {
+        let told = self.clean.get(&agent).filter(|(known, _)| *known == life);
+        told.is_none_or(|(_, at)| *at <= since)
     }
 
     pub(crate) fn died(&mut self, world: &World<'_>, agent: usize) {
@@ -320,9 +332,7 @@ impl Checker {
         if let Some(died) = self.died.get(&(agent, life)) {
             return (world.now < *died + SILENCE_NS).then_some("its agent died");
         }
-        let told = self.clean.get(&agent).filter(|(known, _)| *known == life);
-        let told = told.is_some_and(|(_, at)| *at > touched.at);
-        (!told).then_some("under way")
+        self.is_busy((agent, life), touched.at).then_some("under way")
     }
 
     /// What was called settled did not change.
@@ -348,8 +358,12 @@ impl Checker {
             let last = told.last_change.map_or(Ns::MIN / 2, |at| at.0 - EPOCH);
             let as_of = told.as_of.map_or(Ns::MIN, |at| at.0 - EPOCH);
             let from = self.touched.partition_point(|touched| touched.at <= last + slack);
+            // By path, and by directory too: another one may have taken the name of one above since.
+            let Some(top) = world.disk.resolve(&path) else { continue };
+            let dirs: BTreeSet<u64> = world.disk.dirs_below(top).into_iter().collect();
             let below = |touched: &&Touched| {
-                path.contains(&touched.touch.path) && touched.touch.path != path
+                let Touch { path: at, dir, .. } = &touched.touch;
+                path.contains(at) && *at != path && dirs.contains(dir)
             };
             for touched in self.touched[from..].iter().filter(below) {
                 let late = match told.basis {

@@ -45,6 +45,7 @@ fn describe(asked: &Asked) -> Value {
         "gap_directories": totals.gaps,
         "uncovered": uncovered(snapshot),
         "uncovered_count": totals.uncovered,
+        "removals_held": held(snapshot),
         "conflicts": conflicts(snapshot),
         "conflict_count": snapshot.conflict_count(),
         "takeovers": snapshot.takeovers(),
@@ -94,6 +95,11 @@ fn uncovered(snapshot: &Snapshot) -> Vec<Value> {
                    "reason": format!("{reason:?}")})
         })
         .collect()
+}
+
+/// Directories of which a listing waits for another one, or for an administrator, to agree.
+fn held(snapshot: &Snapshot) -> Vec<Option<String>> {
+    snapshot.removals_held().take(NAMED).map(|dir| path(snapshot, dir)).collect()
 }
 
 /// Paths that several storages have, with the number of the storage whose entry is shown.

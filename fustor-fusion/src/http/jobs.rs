@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use fustor_core::session::{Job, JobStatus};
-use fustor_core::{JobId, ViewPath};
+use fustor_core::{Command, JobId, Lane, ViewPath};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -91,6 +91,37 @@ pub(super) async fn ask_for_scan(
     })?;
     let found = find(&app, &view, id);
     Ok(ok(&found.unwrap_or_else(|| json!({"job_id": id.to_string()}))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Agreed {
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    path_b64: Option<String>,
+}
+
+/// Agrees to what the removal guard holds of a directory, or would hold of its next listing.
+pub(super) async fn accept_removals(
+    State(app): State<App>,
+    Path(view): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let state = known(&app, &view)?;
+    let Agreed { path, path_b64 } = serde_json::from_slice(&body)
+        .map_err(|error| ApiError::BadRequest(format!("the body makes no sense: {error}")))?;
+    let path = Wanted { path, path_b64, recursive: false }.path()?;
+    if state.host.snapshot().tree().dir(&path).is_none() {
+        return Err(ApiError::NotFound(format!("no directory {} is known", path.display())));
+    }
+    let shown = path.display().into_owned();
+    let command = Command::AcceptRemovals { path };
+    let busy = |error: crate::host::Busy| ApiError::Busy(error.to_string());
+    let receipt = state.host.submit(Lane::Control, command).map_err(busy)?;
+    receipt.await.map_err(|_| ApiError::Lost("the view has stopped".to_owned()))?;
+    tracing::warn!(view, path = shown, "removals were accepted by an administrator");
+    Ok(ok(&json!({"view_id": view, "path": shown, "accepted": true})))
 }
 
 /// Asks every storage of a view for a scan; the job of the first, `None` when nobody could do it.

@@ -164,6 +164,14 @@ fn of_the_process() -> Vec<Route<App>> {
             post(sessions::accept_root),
         )
         .refusing(&[404, 409, 429]),
+        Route::new(
+            (Method::POST, "/api/v1/management/views/{view}/accept-removals"),
+            Access::Admin,
+            "agrees to what the removal guard holds of a directory",
+            post(jobs::accept_removals),
+        )
+        .taking(JSON)
+        .refusing(&[400, 404, 429]),
         any("/api/v1/pipe/pipes", "the pipes of the key", get(pipes::list_pipes)),
         any("/api/v1/pipe/pipes/{pipe}", "one pipe", get(pipes::show_pipe)).refusing(&[403, 404]),
         any("/api/v1/pipe/stats", "what they have counted", get(pipes::show_stats)),

@@ -2,6 +2,7 @@
 
 mod child;
 mod disk;
+mod events;
 mod fixture;
 mod follow;
 mod home;

@@ -3,7 +3,8 @@
 use axum::http::{Method, StatusCode};
 use fustor_core::wire::native::{CONTENT_TYPE, encode};
 use fustor_core::{
-    BatchHead, Block, BootTime, CyclePhase, Event, Kind, Lane, Listing, Seq, Tier, ViewPath,
+    BatchHead, Block, BlockBuilder, BootTime, CyclePhase, Event, Kind, Lane, Listing, SECOND, Seq,
+    Tier, ViewPath,
 };
 use serde_json::{Value, json};
 
@@ -92,6 +93,47 @@ fn a_batch_is_acknowledged_when_it_can_be_read_and_applied_once() {
         let again = post(&station, &agent, batch).await;
         assert_eq!(again.status, StatusCode::OK);
         assert_eq!(again.json()["verdicts"]["applied"], 0);
+    });
+}
+
+/// A listing of the root with so many files, this long before the batch was sealed.
+fn root_with(files: usize, ago_sec: i64) -> Event {
+    let mut builder = BlockBuilder::default();
+    (0..files).for_each(|n| builder.push(format!("f{n:05}").as_bytes(), &facts(Kind::File, 9, 1)));
+    let stamp = SENT.minus(ago_sec * SECOND);
+    let (dir, blocks) = (ViewPath::root(), builder.finish(b""));
+    let facts = facts(Kind::Dir, 1, 0);
+    Event::Listing(Listing { dir, stamp, complete: true, facts, blocks })
+}
+
+#[test]
+fn what_the_guard_holds_goes_when_an_administrator_agrees() {
+    run(async {
+        let station = Station::start(TWO);
+        let (agent, _) = open(&station, "a", 1).await;
+        let push = async |seq, event| {
+            let answer = post(&station, &agent, frame(&agent, Lane::Scan, seq, &[event])).await;
+            assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        };
+        let files = async || station.get("/health").await.json()["files"].clone();
+        let held = async || station.get("/health").await.json()["removals_held"].clone();
+        let accept = async |key, path| {
+            let body = json!({ "path": path }).to_string().into_bytes();
+            let route = "/api/v1/management/views/view-1/accept-removals";
+            station.ask(Method::POST, route, key, body).await.status
+        };
+        push(1, root_with(1500, 60)).await;
+        push(2, root_with(0, 50)).await;
+        assert_eq!((files().await, held().await), (json!(1500), json!(["/"])));
+        // A second reading that has them again withdraws it.
+        push(3, root_with(1500, 40)).await;
+        assert_eq!((files().await, held().await), (json!(1500), json!([])));
+        assert_eq!(accept("query-1", "/").await, StatusCode::FORBIDDEN);
+        assert_eq!(accept("adm1n", "/none").await, StatusCode::NOT_FOUND);
+        assert_eq!(accept("adm1n", "..").await, StatusCode::BAD_REQUEST);
+        assert_eq!(accept("adm1n", "/").await, StatusCode::OK);
+        push(4, root_with(0, 30)).await;
+        assert_eq!((files().await, held().await), (json!(0), json!([])));
     });
 }
 

@@ -49,8 +49,8 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn watches(&self, inode: u64) -> bool {
-        self.watches.contains_key(&inode)
+    pub(crate) fn watch_of(&self, inode: u64) -> Option<i32> {
+        self.watches.get(&inode).copied()
     }
 
     /// Something happened on this machine.

@@ -89,7 +89,7 @@ pub(crate) struct Source {
     listings: Vec<Job>,
     overflowed: bool,
     ordered: BootTime,
-    astray: BTreeMap<fustor_core::WatchId, u8>,
+    astray: BTreeMap<fustor_core::WatchId, (u8, BootTime)>,
     control: Vec<Event>,
     heat: Heat,
     flushing: Option<Flushing>,
@@ -156,7 +156,13 @@ impl Source {
     }
 
     pub(crate) fn watches(&self, inode: u64) -> bool {
-        self.kernel.watches(inode)
+        self.kernel.watch_of(inode).is_some()
+    }
+
+    /// Whether it watches a directory and believes it at this path.
+    pub(crate) fn watches_at(&self, inode: u64, path: Option<&ViewPath>) -> bool {
+        let known = self.kernel.watch_of(inode).and_then(|watch| self.path_of_watch(watch));
+        known.is_some() && known.as_ref() == path
     }
 
     pub(crate) const fn worker_count(&self) -> usize {

@@ -450,13 +450,14 @@ impl Source {
     }
 
     fn await_move(&mut self, eyes: &mut Eyes<'_>, place: Place, mark: Mark) {
-        let tries = self.astray.entry(place.dir).or_default();
-        if *tries < ASTRAY_MAX {
-            let due = eyes.boot().plus(MS << *tries);
-            if self.coalescer.next_due().is_none_or(|next| next > due) {
-                *tries += 1;
-            }
-            return self.coalescer.postpone(due, place, mark);
+        let now = eyes.boot();
+        let (tries, due) = self.astray.entry(place.dir).or_insert((0, now));
+        if *due <= now && *tries < ASTRAY_MAX {
+            *due = now.plus(MS << *tries);
+            *tries += 1;
+        }
+        if *due > now {
+            return self.coalescer.postpone(*due, place, mark);
         }
         self.astray.remove(&place.dir);
         let above = self.table.place(place.dir).map(|(parent, _)| parent);
