@@ -175,7 +175,7 @@ fn an_exchange_of_clocks_tells_what_came_first() {
             post(&station, &agent, frame(&agent, Lane::Realtime, n, &[upsert])).await;
             let mut events = scan();
             let Event::Listing(listing) = &mut events[1] else { unreachable!() };
-            listing.stamp = seen.plus(fustor_core::SECOND * 9 / 10);
+            listing.stamp = seen.plus(SECOND * 9 / 10);
             post(&station, &agent, frame(&agent, Lane::Scan, n, &events[1..2])).await;
             known = station.get("/metadata?path=/f").await.status == StatusCode::OK;
             if !known {
