@@ -203,7 +203,7 @@ impl Source {
             && !self.overflowed
             && !self.again
             && self.runs.values().all(|run| run.purpose == Purpose::Cycle)
-            && self.workers.iter().all(|worker| worker.is_idle_or_scans())
+            && self.workers.iter().all(Worker::is_idle_or_scans)
     }
 
     /// What waits, for a trace.
