@@ -134,6 +134,11 @@ fn what_the_guard_holds_goes_when_an_administrator_agrees() {
         assert_eq!(accept("adm1n", "/").await, StatusCode::OK);
         push(4, root_with(0, 30)).await;
         assert_eq!((files().await, held().await), (json!(0), json!([])));
+        let health = station.get("/health").await.json();
+        let fed = &health["sessions"][0];
+        assert_eq!((&fed["sessions"], &fed["leader"]), (&json!(1), &json!(agent.session)));
+        assert_eq!(health["oldest_reading_sec"], Value::Null, "no scan has ended");
+        assert!(health["lag_sec"].is_null() || health["lag_sec"].is_number());
     });
 }
 
@@ -175,7 +180,7 @@ fn an_exchange_of_clocks_tells_what_came_first() {
             post(&station, &agent, frame(&agent, Lane::Realtime, n, &[upsert])).await;
             let mut events = scan();
             let Event::Listing(listing) = &mut events[1] else { unreachable!() };
-            listing.stamp = seen.plus(fustor_core::SECOND * 9 / 10);
+            listing.stamp = seen.plus(SECOND * 9 / 10);
             post(&station, &agent, frame(&agent, Lane::Scan, n, &events[1..2])).await;
             known = station.get("/metadata?path=/f").await.status == StatusCode::OK;
             if !known {
