@@ -1,5 +1,7 @@
 //! `/health` of a view: what is covered, what is missing, how far behind it is.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use fustor_core::{DirId, SECOND, Snapshot, Stamp, ViewPath};
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::Asked;
 use super::error::{ApiError, json_body};
 use super::state::first_scan_complete;
+use crate::pipe::Storage;
 
 /// How many gaps and uncovered directories are named; the counts are exact.
 const NAMED: usize = 1000;
@@ -56,6 +59,9 @@ fn describe(asked: &Asked) -> Value {
             "last_end": cycles.last_end.map(seconds),
             "running_since": cycles.running_since.map(seconds),
         },
+        "oldest_reading_sec": oldest_reading_sec(asked),
+        "lag_sec": snapshot.lag_ns().map(|ns| ns as f64 / 1e9),
+        "sessions": sessions(asked),
         "clock": storage_clock(asked),
         "backlog": {"commands": commands, "bytes": bytes,
                     "directives": asked.view.host.directives().len()},
@@ -65,6 +71,32 @@ fn describe(asked: &Asked) -> Value {
         "pinned_revisions": asked.view.host.pins().len(),
         "source": asked.view.source.as_ref().map(|source| source()),
     })
+}
+
+/// So long ago, at most, a directory was read in full for the last time.
+fn oldest_reading_sec(asked: &Asked) -> Option<f64> {
+    let since = asked.snapshot.read_since(DirId::ROOT)?;
+    Some(asked.now.wall.since(since).max(0) as f64 / 1e9)
+}
+
+/// Who feeds the view, who leads, and how much they watch.
+fn sessions(asked: &Asked) -> Vec<Value> {
+    let hub = asked.app.hub();
+    let storages = hub.map(|hub| hub.storages_of_view(asked.view.host.name())).unwrap_or_default();
+    let of = |storage: &Arc<Storage>| {
+        storage.read(|roster| {
+            json!({
+                "storage": storage.name(),
+                "sessions": roster.sessions().count(),
+                "leader": roster.leader().map(|leader| leader.to_string()),
+                "coverage": roster.sessions().map(|session| session.coverage.map(|coverage| json!({
+                    "directories": coverage.directories, "watched": coverage.watched,
+                    "uncovered": coverage.uncovered,
+                }))).collect::<Vec<_>>(),
+            })
+        })
+    };
+    storages.iter().map(of).collect()
 }
 
 fn storage_clock(asked: &Asked) -> Value {

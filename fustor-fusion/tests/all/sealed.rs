@@ -134,6 +134,11 @@ fn what_the_guard_holds_goes_when_an_administrator_agrees() {
         assert_eq!(accept("adm1n", "/").await, StatusCode::OK);
         push(4, root_with(0, 30)).await;
         assert_eq!((files().await, held().await), (json!(0), json!([])));
+        let health = station.get("/health").await.json();
+        let fed = &health["sessions"][0];
+        assert_eq!((&fed["sessions"], &fed["leader"]), (&json!(1), &json!(agent.session)));
+        assert_eq!(health["oldest_reading_sec"], Value::Null, "no scan has ended");
+        assert!(health["lag_sec"].is_null() || health["lag_sec"].is_number());
     });
 }
 
