@@ -106,25 +106,6 @@ fn the_sequence_of_0_8_builds_a_tree() {
 }
 
 #[test]
-fn all_views_of_a_pipe_are_ready_with_its_snapshot() {
-    run(async {
-        let text = TWO
-            .replace("views: [view-1]", "views: [view-1, view-3]")
-            .replace("  view-2: {", "  view-3: {driver: fs, api_keys: [query-3]}\n  view-2: {");
-        let station = Station::start(&text);
-        let other = async |path: &str| {
-            let path = format!("/api/v1/views/view-3{path}");
-            station.ask(Method::GET, &path, "query-3", Vec::new()).await
-        };
-        assert_eq!(other("/tree").await.status, StatusCode::SERVICE_UNAVAILABLE);
-        snapshot(&station).await;
-        assert_eq!(station.get("/tree?path=/a/x").await.status, StatusCode::OK);
-        let seen = other("/tree?path=/a/x").await;
-        assert_eq!((seen.status, &seen.json()["size"]), (StatusCode::OK, &json!(7)));
-    });
-}
-
-#[test]
 fn errors_have_the_status_that_tells_an_agent_what_to_do() {
     run(async {
         let station = Station::start(TWO);
