@@ -20,6 +20,8 @@ pub(crate) type Verdict = Result<(), Failure>;
 const SILENCE_NS: Ns = 35 * SECOND;
 /// How wrong the map of a clock may be that is not known well yet.
 const CLOCK_NS: Ns = 1500 * MS;
+/// A directory that was reported is watched within this; one that is not may have been moved by another host meanwhile.
+const ARRIVAL_NS: Ns = 3 * SECOND;
 /// How long a difference must last that nothing explains, beyond the window of a cache.
 const PATIENCE_NS: Ns = 6 * SECOND;
 /// How long after the last fault and the last call everything may take, beside two audits.
@@ -64,8 +66,10 @@ impl Checker {
         let watches = |own: &Self, dir: u64| {
             let (life, process) = living.as_ref()?;
             let path = world.disk.path_of(dir);
-            let awaits =
-                own.expected.get(&(*life, dir)).is_some_and(|since| own.is_busy(*life, *since));
+            let awaits = own
+                .expected
+                .get(&(*life, dir))
+                .is_some_and(|since| world.now - since < ARRIVAL_NS && own.is_busy(*life, *since));
             let there = match shared {
                 true => process.source.watches_at(dir, path.as_ref()),
                 false => process.source.watches(dir),

@@ -49,7 +49,9 @@ impl Request {
         match self {
             Self::Beat { .. } => 3 * SECOND,
             Self::Hold { .. } => 13 * SECOND,
-            Self::Create(_) | Self::Push { .. } | Self::Close { .. } => 6 * SECOND,
+            // A session begins with a clock that is taken for sure to a second.
+            Self::Create(_) => SECOND,
+            Self::Push { .. } | Self::Close { .. } => 6 * SECOND,
         }
     }
 
