@@ -164,11 +164,7 @@ impl Watcher {
         if let Some(other) = shared.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {
             shared.remove(other);
         }
-        if let Some(id) = child
-            && !shared.table.is_below(to.dir, id)
-        {
-            shared.table.move_to(id, to.dir, &to.name);
-        }
+        let child = child.filter(|id| shared.table.move_to(*id, to.dir, &to.name));
         self.entries_changed(shared, half.from.dir, at);
         self.entries_changed(shared, to.dir, at);
         let paths = half.old.zip(shared.table.path(to.dir, &to.name));

@@ -206,12 +206,17 @@ impl Table {
         Some(Dropped { watch, id, heat: self.heat(id) })
     }
 
-    /// Moves a directory with all below it. What was at the new place must be gone.
-    pub(super) fn move_to(&mut self, id: WatchId, parent: WatchId, name: &[u8]) {
+    /// Moves a directory with all below it. What was at the new place must be gone. False: either of the two directories went
+    /// with that, or the new place lies below the old one, which an older report of it would say; nothing has changed.
+    pub(super) fn move_to(&mut self, id: WatchId, parent: WatchId, name: &[u8]) -> bool {
+        if self.is_removed(id) || self.is_removed(parent) || self.is_below(parent, id) {
+            return false;
+        }
         self.version += 1;
         self.unhang(id.0);
         self.node_mut(id).name = name.into();
         self.hang(id.0, parent);
+        true
     }
 
     /// Whether `id` is `ancestor` or lies below it.
@@ -338,12 +343,26 @@ mod tests {
         table.set_watch(deep, 7, 70, Heat(3));
         let a = table.find(&ViewPath::parse(b"/a").unwrap()).unwrap();
         let other = table.add(ROOT, b"other", 2);
-        table.move_to(a, other, b"x");
+        assert!(table.move_to(a, other, b"x"));
         assert_eq!(path(&table, deep), "/other/x/b/c");
         assert_eq!(table.path(deep, b"file").unwrap().as_bytes(), b"/other/x/b/c/file");
         assert_eq!((table.by_watch(7), table.inode(deep)), (Some(deep), 70));
         assert_eq!(table.child(ROOT, b"a"), None);
         assert!(table.is_below(deep, other) && !table.is_below(other, a));
+    }
+
+    #[test]
+    fn what_is_gone_is_not_moved_and_nothing_comes_to_lie_below_itself() {
+        let mut table = Table::new(1);
+        let deep = table.find_or_add(&ViewPath::parse(b"/a/b/c").unwrap());
+        let a = table.find(&ViewPath::parse(b"/a").unwrap()).unwrap();
+        let other = table.add(ROOT, b"other", 2);
+        assert!(!table.move_to(a, deep, b"x"), "below itself");
+        table.remove(a, &mut Vec::new());
+        assert!(!table.move_to(deep, ROOT, b"a"), "it went with what was at its new place");
+        assert!(!table.move_to(other, a, b"x"), "its new place is gone");
+        assert_eq!(table.child(ROOT, b"other"), Some(other));
+        assert_eq!(table.child(ROOT, b"a"), None);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub(crate) type Verdict = Result<(), Failure>;
 
 /// A session that went silent is noticed within this: its timeout, and a little.
 const SILENCE_NS: Ns = 35 * SECOND;
+/// An agent and its life.
+type Life = (usize, u64);
+
 /// How wrong the map of a clock may be that is not known well yet.
 const CLOCK_NS: Ns = 1500 * MS;
 /// A directory that was reported is watched within this; one that is not may have been moved by another host meanwhile.
@@ -46,7 +49,7 @@ pub(crate) struct Checker {
     clean: BTreeMap<usize, (u64, Ns)>,
     died: BTreeMap<(usize, u64), Ns>,
     /// Directories that a life of an agent will watch as soon as it has read of them.
-    expected: BTreeMap<((usize, u64), u64), Ns>,
+    expected: BTreeMap<(Life, u64), (Ns, Option<ViewPath>)>,
     leases: BTreeMap<(u64, u64), SessionId>,
     applied: BTreeSet<(u64, usize, u64, u8, u32)>,
     unexplained: BTreeMap<ViewPath, (Ns, Entry, Entry)>,
@@ -66,10 +69,11 @@ impl Checker {
         let watches = |own: &Self, dir: u64| {
             let (life, process) = living.as_ref()?;
             let path = world.disk.path_of(dir);
-            let awaits = own
-                .expected
-                .get(&(*life, dir))
-                .is_some_and(|since| world.now - since < ARRIVAL_NS && own.is_busy(*life, *since));
+            let awaits = own.expected.get(&(*life, dir)).is_some_and(|(since, was)| {
+                world.now - since < ARRIVAL_NS
+                    && own.is_busy(*life, *since)
+                    && (!shared || *was == path)
+            });
             let there = match shared {
                 true => process.source.watches_at(dir, path.as_ref()),
                 false => process.source.watches(dir),
@@ -86,7 +90,8 @@ impl Checker {
             && watches(self, inode).is_none()
         {
             let below = world.disk.dirs_below(inode);
-            self.expected.extend(below.into_iter().map(|dir| ((life, dir), world.now)));
+            let place = |dir| (world.now, world.disk.path_of(dir));
+            self.expected.extend(below.into_iter().map(|dir| ((life, dir), place(dir))));
         }
     }
 

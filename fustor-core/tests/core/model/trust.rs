@@ -107,8 +107,8 @@ impl Model {
         if self.attached && self.watched {
             return Some(now);
         }
-        let leaf = self.children(dir).is_empty();
-        self.scanned.max(self.listed[dir].filter(|_| leaf))
+        let below = self.listed.iter().filter(|(other, _)| is_within(other, dir));
+        self.scanned.max(below.map(|(_, listed)| *listed).min().flatten())
     }
 }
 

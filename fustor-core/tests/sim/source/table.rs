@@ -161,6 +161,8 @@ impl Table {
     }
 
     fn hang(&mut self, id: WatchId, parent: WatchId, name: &[u8]) {
+        assert!(!self.is_below(parent, id), "a directory below itself");
+        assert!(!self.is_removed(parent) && !self.is_removed(id), "hung where nothing is");
         self.by_name.insert((parent, name.into()), id);
         self.node_mut(parent).children.insert(id);
         self.node_mut(id).place = Some((parent, name.into()));
@@ -185,10 +187,14 @@ impl Table {
         Some(Dropped { watch, id, heat: self.heat(id) })
     }
 
-    pub(crate) fn move_to(&mut self, id: WatchId, parent: WatchId, name: &[u8]) {
+    pub(crate) fn move_to(&mut self, id: WatchId, parent: WatchId, name: &[u8]) -> bool {
+        if self.is_removed(id) || self.is_removed(parent) || self.is_below(parent, id) {
+            return false;
+        }
         self.version += 1;
         self.unhang(id);
         self.hang(id, parent, name);
+        true
     }
 
     pub(crate) fn is_below(&self, id: WatchId, ancestor: WatchId) -> bool {

@@ -176,11 +176,7 @@ impl Source {
         if let Some(other) = self.table.child(to.dir, &to.name).filter(|id| Some(*id) != child) {
             self.remove_dir(other);
         }
-        if let Some(id) = child
-            && !self.table.is_below(to.dir, id)
-        {
-            self.table.move_to(id, to.dir, &to.name);
-        }
+        let child = child.filter(|id| self.table.move_to(*id, to.dir, &to.name));
         self.entries_changed(half.from.dir, at);
         self.entries_changed(to.dir, at);
         let paths = half.old.zip(self.table.path(to.dir, &to.name));
