@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fustor_agent::SourceConfig;
@@ -14,8 +14,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::desk::{Desk, Held};
+
 /// Generous: only a failing test waits so long.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How often what nobody announces is looked at again.
+const AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kin {
@@ -66,7 +70,7 @@ pub(crate) struct Told {
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    told: Arc<Mutex<Told>>,
+    desk: Arc<Desk>,
 }
 
 impl Server {
@@ -103,19 +107,19 @@ impl Server {
             holds: (0, 0),
             gate: 0,
         };
-        let told = Arc::new(Mutex::new(told));
-        let all = Arc::clone(&told);
+        let desk = Arc::new(Desk::new(told));
+        let all = Arc::clone(&desk);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let told = Arc::clone(&all);
-                std::thread::spawn(move || serve(&stream, &told));
+                let desk = Arc::clone(&all);
+                std::thread::spawn(move || serve(&stream, &desk));
             }
         });
-        Self { address, told }
+        Self { address, desk }
     }
 
-    pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn told(&self) -> Held<'_> {
+        self.desk.take()
     }
 
     /// Sessions and whole scans.
@@ -126,9 +130,10 @@ impl Server {
 
     pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn(&Told) -> bool) {
         let deadline = Instant::now() + DEADLINE;
-        while !is_so(&self.told()) {
-            assert!(Instant::now() < deadline, "{what}: {:#?}", self.told());
-            std::thread::sleep(Duration::from_millis(5));
+        let mut told = self.told();
+        while !is_so(&told) {
+            assert!(Instant::now() < deadline, "{what}: {:#?}", *told);
+            told = told.wait(DEADLINE);
         }
     }
 }
@@ -210,7 +215,7 @@ impl Bench {
                 return;
             }
             assert!(Instant::now() < deadline, "{what}: {status:#?}");
-            std::thread::sleep(Duration::from_millis(5));
+            drop(self.server.told().wait(AGAIN));
         }
     }
 
@@ -220,55 +225,51 @@ impl Bench {
     }
 }
 
-fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
-    told.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Holds a heartbeat until there is something to tell. `None`: the agent went away, or the server does.
-fn wait_held<'t>(stream: &TcpStream, told: &'t Mutex<Told>) -> Option<MutexGuard<'t, Told>> {
-    let (began, session) = (Instant::now(), lock(told).sessions);
-    lock(told).holds.0 += 1;
-    lock(told).holds.1 += 1;
+fn wait_held<'d>(stream: &TcpStream, desk: &'d Desk) -> Option<Held<'d>> {
+    let mut now = desk.take();
+    let (began, session) = (Instant::now(), now.sessions);
+    now.holds.0 += 1;
+    now.holds.1 += 1;
     stream.set_nonblocking(true).unwrap();
-    let answer = loop {
-        let now = lock(told);
+    let goes_on = loop {
         let closed = matches!(stream.peek(&mut [0]), Ok(0));
         if now.cut || closed {
-            break None;
+            break false;
         }
         let over = began.elapsed() > Duration::from_secs(10) || now.closed > 0;
         if over || now.sessions != session || !now.directives.is_empty() {
-            break Some(());
+            break true;
         }
-        drop(now);
-        std::thread::sleep(Duration::from_millis(5));
+        // Nobody announces that the other end has gone.
+        now = now.wait(AGAIN);
     };
     stream.set_nonblocking(false).unwrap();
-    lock(told).holds.0 -= 1;
-    answer.map(|()| lock(told))
+    now.holds.0 -= 1;
+    goes_on.then_some(now)
 }
 
 /// Lets a batch wait for those before it. `None`: the server goes away.
-fn wait_turn<'t>(
-    told: &'t Mutex<Told>,
+fn wait_turn<'d>(
+    desk: &'d Desk,
     headers: &BTreeMap<String, String>,
     body: &[u8],
-) -> Option<MutexGuard<'t, Told>> {
+) -> Option<Held<'d>> {
     let bytes = match headers.get("content-encoding") {
         Some(_) => zstd::decode_all(body).unwrap(),
         None => body.to_vec(),
     };
     let head = decode(&bytes, &Limits::default()).unwrap().head;
-    let mut now = lock(told);
+    let mut now = desk.take();
     now.under_way.0 += 1;
     now.under_way.1 = now.under_way.1.max(now.under_way.0);
     assert!(now.under_way.0 <= now.in_flight, "more under way than allowed");
     let is_early = |now: &Told| head.seq.0 > now.next.get(&head.lane).copied().unwrap_or(1);
     now.early += u64::from(is_early(&now));
+    let deadline = Instant::now() + DEADLINE;
     while !now.cut && (is_early(&now) || now.under_way.0 < now.gate) {
-        drop(now);
-        std::thread::sleep(Duration::from_millis(2));
-        now = lock(told);
+        assert!(Instant::now() < deadline, "the batches before {head:?} did not come");
+        now = now.wait(DEADLINE);
     }
     now.under_way.0 -= 1;
     // Once as many came as were waited for, all may pass.
@@ -276,24 +277,24 @@ fn wait_turn<'t>(
     (!now.cut).then_some(now)
 }
 
-fn serve(stream: &TcpStream, shared: &Mutex<Told>) {
+fn serve(stream: &TcpStream, desk: &Desk) {
     let mut reader = BufReader::new(stream);
     while let Some((line, headers, body)) = request(&mut reader) {
-        let mut told = lock(shared);
+        let mut told = desk.take();
         if told.cut {
             return;
         }
         let json = serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null);
         if json["held_ms"].as_u64().is_some_and(|ms| ms > 0) && told.directives.is_empty() {
             drop(told);
-            match wait_held(stream, shared) {
+            match wait_held(stream, desk) {
                 Some(held) => told = held,
                 None => return,
             }
         }
         if line.contains("/events") && headers["content-type"] == CONTENT_TYPE {
             drop(told);
-            match wait_turn(shared, &headers, &body) {
+            match wait_turn(desk, &headers, &body) {
                 Some(turn) => told = turn,
                 None => return,
             }
