@@ -61,6 +61,15 @@ impl Contested {
     }
 }
 
+/// Whether a reading was made after what it loses to, and counts as older only because a cache may have answered: then
+/// another one would be none the wiser before that time is over.
+pub(super) fn loses_by_window(hearing: &Hearing<'_>, seen: Key, to: Key) -> bool {
+    seen.tier() == Tier::Scan
+        && hearing.fidelity == Fidelity::Exact
+        && to.stamp() >= seen.stamp()
+        && to.stamp() < seen.stamp().plus(hearing.window_ns)
+}
+
 impl Arbiter {
     /// A reading of a caching mount counts as old as its answer may be. If it says something else than what is known and
     /// loses only by that, another reading decides.
@@ -78,10 +87,8 @@ impl Arbiter {
                 (*own, old == facts)
             }
         };
-        let read = seen.stamp().plus(hearing.window_ns);
-        let is_reading = seen.tier() == Tier::Scan && hearing.fidelity == Fidelity::Exact;
-        let by_margin = own.stamp() >= seen.stamp() && own.stamp() < read;
-        if is_reading && !same && by_margin && self.holds(Rule::LosersByMarginAreAsked) {
+        let by_window = loses_by_window(hearing, seen, own);
+        if !same && by_window && self.holds(Rule::LosersByMarginAreAsked) {
             self.contest(hearing, dir, own);
         }
     }

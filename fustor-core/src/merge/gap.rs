@@ -13,6 +13,7 @@ use crate::rules::Rule;
 use crate::time::Stamp;
 use crate::tree::{Delta, Flags};
 
+use super::contest::loses_by_window;
 use super::spot::Spot;
 use super::tombstone::Move;
 use super::{Arbiter, Hearing};
@@ -228,7 +229,8 @@ impl Arbiter {
     }
 
     /// Evidence of key `key` speaks of `names` below `dir`, from which something may have been renamed since: whatever
-    /// it says belongs to the new place, which is to be listed.
+    /// it says belongs to the new place, which is to be listed: at once, or when a reading can no longer be older than the
+    /// move only for the cache that may have answered.
     pub(super) fn follow(
         &mut self,
         hearing: &mut Hearing<'_>,
@@ -249,9 +251,14 @@ impl Arbiter {
                 .filter(|went| self.writer.meta(went.id).generation == went.generation);
             match (earliest, gone) {
                 (Some(went), _) => {
+                    let moved = went.key;
                     at = went.id;
                     gone = Some(at);
-                    self.open_gap_if_attached(hearing, at, key.stamp());
+                    if loses_by_window(hearing, key, moved) {
+                        self.contest(hearing, at, moved);
+                    } else {
+                        self.open_gap_if_attached(hearing, at, key.stamp());
+                    }
                 }
                 (None, None) => return,
                 (None, Some(_)) => {
