@@ -7,6 +7,7 @@ use crate::entry::Facts;
 use crate::event::Fidelity;
 use crate::id::DirId;
 use crate::key::{Key, Tier};
+use crate::path::ViewPath;
 use crate::rules::Rule;
 use crate::time::Stamp;
 
@@ -90,6 +91,26 @@ impl Arbiter {
         let by_window = loses_by_window(hearing, seen, own);
         if !same && by_window && self.holds(Rule::LosersByMarginAreAsked) {
             self.contest(hearing, dir, own);
+        }
+    }
+
+    /// A listing of a caching mount is lost because the directory has outlived something later, such as its own move. If
+    /// that is so only for the window, the directory is listed again.
+    pub(super) fn doubt_lost_listing(
+        &mut self,
+        hearing: &mut Hearing<'_>,
+        path: &ViewPath,
+        seen: Key,
+    ) {
+        let Some(dir) = self.writer.tree().dir(path) else { return };
+        let (mut absence, mut at) = (Key::NONE, dir);
+        while at != DirId::NONE {
+            absence = absence.max(self.writer.meta(at).floor);
+            at = self.writer.meta(at).parent;
+        }
+        let by_window = loses_by_window(hearing, seen, absence);
+        if by_window && self.holds(Rule::LosersByMarginAreAsked) {
+            self.contest(hearing, dir, absence);
         }
     }
 

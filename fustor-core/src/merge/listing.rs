@@ -61,7 +61,12 @@ impl Arbiter {
         let seen = hearing.present(listing.stamp, Tier::Scan);
         let site = match self.arrive(hearing, listing, seen) {
             Ok(site) => site,
-            Err(verdict) => return verdict,
+            Err(verdict) => {
+                if verdict == Verdict::Buried {
+                    self.doubt_lost_listing(hearing, &listing.dir, seen);
+                }
+                return verdict;
+            }
         };
         let stamp = hearing.stamp(listing.stamp);
         let mut judgement = Judgement {
