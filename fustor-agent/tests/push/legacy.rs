@@ -76,10 +76,12 @@ fn a_command_is_done_and_reported_and_suspects_are_looked_at() {
     let mut bench = Bench::new(Kin::Legacy);
     bench.fill(3);
     bench.server.told().suspects = vec!["/d1/a".into(), "/d1/none".into(), "/../x".into()];
+    bench.start();
+    // What a command finds while the first scan goes on is told as a part of that.
+    bench.wait_status("the first scan", |status| status.scans == (1, 1));
     bench.server.told().commands = vec![json!({
         "type": "scan", "path": "/d1", "recursive": true, "job_id": "a5265f03", "created_at": 1.5,
     })];
-    bench.start();
     bench.server.wait_for("the job", |told| !pages(told, "job_complete").is_empty());
     {
         let told = bench.server.told();
